@@ -1,0 +1,1 @@
+"""What an operator can set: the model, and how it is read."""

@@ -1,0 +1,160 @@
+"""Every setting, its type, its unit and its default, each written down once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from proxy.config.units import Bytes, Seconds
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+class ClientCacheControl(StrEnum):
+    """Whose ``Cache-Control`` request directives count (RFC 9111 §5.2.1)."""
+
+    HONOUR = "honour"
+    IGNORE = "ignore"
+    TRUSTED = "trusted"
+    """Only those of peers in ``trusted_proxies``."""
+
+
+class AccessLog(StrEnum):
+    """How one line per request is written to standard output, if at all."""
+
+    OFF = "off"
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTimeouts:
+    """How long a client may take."""
+
+    header: Seconds = Seconds(10)
+    """From the first byte of a request to the end of its head."""
+    body: Seconds = Seconds(30)
+    """Between two parts of a request body."""
+    idle: Seconds = Seconds(75)
+    """Between two requests on one connection."""
+    write: Seconds = Seconds(60)
+    """Without taking any byte of what we are sending."""
+    drain: Seconds = Seconds(30)
+    """For what is running to finish after SIGTERM or SIGINT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a client may send, and how much one response may hold."""
+
+    header_bytes: Bytes = Bytes(64 * KIB)
+    headers: int = 100
+    target: Bytes = Bytes(16 * KIB)
+    body: Bytes = Bytes(1 * GIB)
+    """Of a request."""
+    connections: int = 10000
+    """Of clients, for each worker."""
+    stored_body: Bytes = Bytes(32 * MIB)
+    """Of a response; a larger one is passed on and not stored."""
+    variants: int = 128
+    """Stored responses for one URL that differ in what ``Vary`` names."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTimeouts:
+    """How long the origin may take."""
+
+    connect: Seconds = Seconds(2)
+    first_byte: Seconds = Seconds(30)
+    between_bytes: Seconds = Seconds(30)
+    """Between two parts of a response body; event streams and tunnels are exempt."""
+    idle: Seconds = Seconds(60)
+    """How long an unused connection is kept for the next request."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """The origin: ``http://host:port``, ``https://host`` or ``unix:/path``."""
+
+    url: str
+    timeouts: UpstreamTimeouts = field(default_factory=UpstreamTimeouts)
+    max_idle: int = 64
+    """Unused connections kept for the next requests."""
+    resolve_every: Seconds = Seconds(30)
+    """How long an address is used before its name is looked up again."""
+    ca_file: str | None = None
+    """Certificates to verify an https origin with, instead of the system's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdminConfig:
+    """The listener for metrics and health, never reachable through the public ones."""
+
+    listen: str = "127.0.0.1:9180"
+    """An address as in ``listen``, or ``off``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CookieConfig:
+    """Cookies that say nothing about the page: they count neither in keys nor in decisions."""
+
+    ignore: tuple[str, ...] = ("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gcl_*", "_fbp", "_fbc", "__utm*", "_pk_*", "_hj*")
+    """Names, ``*`` standing for any text."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """``OPTIONS`` of one cache, with Django's names."""
+
+    MAX_ENTRIES: int | None = 300
+    """Stored values; ``null`` means that only MAX_BYTES bounds the cache."""
+    CULL_FREQUENCY: int = 3
+    """One in so many is evicted when MAX_ENTRIES is reached; 0 evicts all."""
+    MAX_BYTES: Bytes | None = Bytes(256 * MIB)
+    """Of keys, header blocks and bodies together, as they lie in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheConfig:
+    """One entry of ``CACHES``, with Django's names."""
+
+    BACKEND: str
+    LOCATION: str = ""
+    TIMEOUT: Seconds | None = Seconds(300)
+    OPTIONS: CacheOptions = field(default_factory=CacheOptions)
+    KEY_PREFIX: str = ""
+    VERSION: int = 1
+
+
+DEFAULT_CACHES: Mapping[str, CacheConfig] = {
+    "default": CacheConfig(BACKEND="locmem", OPTIONS=CacheOptions(MAX_ENTRIES=None)),
+}
+"""Without a ``CACHES`` setting: process memory, bounded in bytes only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration."""
+
+    upstream: UpstreamConfig
+    listen: tuple[str, ...] = ("127.0.0.1:8080",)
+    workers: int = 1
+    """Processes that share the listeners; ``auto`` in the file means one for each core."""
+    timeouts: ClientTimeouts = field(default_factory=ClientTimeouts)
+    limits: Limits = field(default_factory=Limits)
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose ``X-Forwarded-*`` and ``Forwarded`` fields count."""
+    admin: AdminConfig = field(default_factory=AdminConfig)
+    access_log: AccessLog = AccessLog.OFF
+    client_cache_control: ClientCacheControl = ClientCacheControl.HONOUR
+    stale_if_error: Seconds = Seconds(3600)
+    """How long a stale response may stand in for an origin that fails, where the origin did not say (RFC 5861 §4)."""
+    cookies: CookieConfig = field(default_factory=CookieConfig)
+    CACHES: Mapping[str, CacheConfig] = field(default_factory=lambda: DEFAULT_CACHES)
+    CACHE_MIDDLEWARE_ALIAS: str = "default"
+    CACHE_MIDDLEWARE_SECONDS: Seconds = Seconds(600)
+    """Lifetime of a 200 that says nothing about its own; 0 stores no such response."""
+    CACHE_MIDDLEWARE_KEY_PREFIX: str = ""
