@@ -1,0 +1,161 @@
+"""Is this a request we can serve, and what does it say? Bytes of one whole head in, a Request or a RequestError out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httptools
+
+from proxy.errors import RequestError
+from proxy.message.fields import Fields, RawField
+from proxy.message.framing import NO_BODY, has_body, request_framing
+from proxy.message.grammar import TOKEN, tokens
+from proxy.message.heads import Request
+from proxy.message.hosts import canonical_host
+
+#: What llhttp knows; any other token is shown to it as POST, for it refuses what it does not know.
+_KNOWN_METHODS = frozenset(
+    b"GET HEAD POST PUT DELETE OPTIONS TRACE PATCH QUERY PURGE PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK".split()
+)
+_VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
+
+#: Connection options that change nothing about which fields are meant for the origin.
+_PLAIN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b"proxy-connection"})
+#: Fields without which the origin sees another request than the one we decide about.
+_NEVER_HOP_BY_HOP = frozenset(
+    {b"host", b"content-length", b"transfer-encoding", b"cache-control", b"authorization", b"cookie"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """What a request head may measure."""
+
+    total: int
+    """Bytes of the whole head."""
+    fields: int
+    target: int
+
+
+class _Collector:
+    """What httptools calls back."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self) -> None:
+        self.fields: list[RawField] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name, value))
+
+
+class HeadParser:
+    """Reads request heads of one connection, one at a time."""
+
+    __slots__ = ("_collector", "_limits", "_llhttp")
+
+    def __init__(self, limits: HeadLimits) -> None:
+        self._limits = limits
+        self._collector = _Collector()
+        self._llhttp = httptools.HttpRequestParser(self._collector)
+
+    def parse(self, head: bytes) -> Request:
+        """Read the head that ends with these bytes' CRLF CRLF; raise RequestError with the status it deserves."""
+        method, target, minor = self._request_line(head)
+        fields = self._fields(head if method in _KNOWN_METHODS else b"POST" + head[len(method) :])
+        framing = request_framing(fields, minor)
+        host = fields.get(b"host")
+        if target[:1] != b"/":
+            host, target = self._unusual_target(method, target, fields)
+        elif host is None and minor:
+            raise RequestError(400, "no Host field")
+        request = Request(method, target, fields, framing, canonical_host(host or b"", b"http"), minor=minor)
+        connection = fields.get(b"connection")
+        if connection is None:
+            request.keep_alive = minor == 1
+        elif connection != b"keep-alive":
+            self._connection(request, connection)
+        if framing is not NO_BODY or not request.keep_alive or b"upgrade" in fields.index:
+            self._renew()
+        return request
+
+    def _request_line(self, head: bytes) -> tuple[bytes, bytes, int]:
+        line = head[: head.find(b"\r\n")]
+        parts = line.split(b" ")
+        if len(parts) != 3:
+            raise RequestError(400, "the request line is not method, target and version")
+        method, target, version = parts
+        if len(target) > self._limits.target:
+            raise RequestError(414, "the request target is too long")
+        minor = _VERSIONS.get(version)
+        if minor is None:
+            if version.startswith(b"HTTP/"):
+                raise RequestError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+            raise RequestError(400, "the request line does not end with an HTTP version")
+        if method == b"CONNECT":
+            raise RequestError(405, "CONNECT is for forward proxies")
+        if method not in _KNOWN_METHODS and not TOKEN.fullmatch(method):
+            raise RequestError(400, "the method is not a token")
+        if b"#" in target:
+            raise RequestError(400, "a fragment in the request target")
+        return method, target, minor
+
+    def _fields(self, head: bytes) -> Fields:
+        if len(head) > self._limits.total:
+            raise RequestError(431, "the request head is too large")
+        raw: list[RawField] = []
+        self._collector.fields = raw
+        try:
+            self._llhttp.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            pass
+        except httptools.HttpParserError as error:
+            self._renew()
+            raise RequestError(400, str(error).lower()) from error
+        if len(raw) > self._limits.fields:
+            raise RequestError(431, "too many header fields")
+        fields = Fields(raw)
+        if len(fields.index) != len(raw) and len(fields.lines(b"host")) > 1:
+            raise RequestError(400, "more than one Host field")
+        return fields
+
+    def _renew(self) -> None:
+        self._collector = _Collector()
+        self._llhttp = httptools.HttpRequestParser(self._collector)
+
+    def _unusual_target(self, method: bytes, target: bytes, fields: Fields) -> tuple[bytes, bytes]:
+        if target == b"*":
+            if method != b"OPTIONS":
+                raise RequestError(400, "the target * is for OPTIONS")
+            return fields.get(b"host") or b"", target
+        # RFC 9112 §3.2.2: the authority of an absolute-form target replaces Host.
+        try:
+            url = urlsplit(target)
+        except ValueError as error:
+            raise RequestError(400, "the request target is not a URL") from error
+        if url.scheme not in (b"http", b"https") or not url.netloc or b"@" in url.netloc:
+            raise RequestError(400, "the request target is not a path or an http URL")
+        _replace_host(fields, url.netloc)
+        path = target[target.index(url.netloc) + len(url.netloc) :]
+        return url.netloc, path if path[:1] == b"/" else b"/" + path
+
+    def _connection(self, request: Request, value: bytes) -> None:
+        options = set(tokens(value))
+        request.keep_alive = b"close" not in options and (request.minor == 1 or b"keep-alive" in options)
+        if b"upgrade" in options and request.minor == 1 and not has_body(request.framing):
+            request.upgrade = request.fields.get(b"upgrade")
+        named = options - _PLAIN_OPTIONS
+        if not named:
+            return
+        if named & _NEVER_HOP_BY_HOP:
+            raise RequestError(400, "Connection names a field that is meant for the origin")
+        # RFC 9110 §7.6.1. Before any decision is made from them: else a client could have a page stored under a
+        # language it asked for and hid from the origin.
+        request.fields = Fields(request.fields.without(named))
+
+
+def _replace_host(fields: Fields, host: bytes) -> None:
+    raw = [(b"Host", host), *fields.without({b"host"})]
+    fields.raw = raw
+    fields.index[b"host"] = host

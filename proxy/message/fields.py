@@ -1,0 +1,69 @@
+"""Which header fields does a message have, as they came and by name?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+RawField = tuple[bytes, bytes]
+
+
+class Fields:
+    """Header fields in their original order and case, with an index by lower-case name.
+
+    The raw lines are what is forwarded; the index is what decisions are made from. Lines of one name are combined
+    with a comma (RFC 9110 §5.3), those of Cookie with a semicolon (RFC 6265 §5.4 as every server reads it).
+    """
+
+    __slots__ = ("index", "raw")
+
+    def __init__(self, raw: list[RawField]) -> None:
+        self.raw = raw
+        self.index: dict[bytes, bytes] = {name.lower(): value for name, value in raw}
+        if len(self.index) != len(raw):
+            self.index = _combined(raw)
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the combined value of the field with this lower-case name."""
+        return self.index.get(name)
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self.index
+
+    def __iter__(self) -> Iterator[RawField]:
+        return iter(self.raw)
+
+    def lines(self, name: bytes) -> list[bytes]:
+        """Return the value of each line of the field with this lower-case name."""
+        if name not in self.index:
+            return []
+        return [value for raw_name, value in self.raw if raw_name.lower() == name]
+
+    def without(self, names: Collection[bytes]) -> list[RawField]:
+        """Return the raw lines whose lower-case names are not among these."""
+        if self.index.keys().isdisjoint(names):
+            return list(self.raw)
+        return [field for field in self.raw if field[0].lower() not in names]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fields) and self.raw == other.raw
+
+    __hash__ = None  # type: ignore[assignment]  # a list inside: equal, not hashable
+
+    def __repr__(self) -> str:
+        return f"Fields({self.raw!r})"
+
+
+def _combined(raw: list[RawField]) -> dict[bytes, bytes]:
+    index: dict[bytes, bytes] = {}
+    for raw_name, value in raw:
+        name = raw_name.lower()
+        if name not in index:
+            index[name] = value
+        else:
+            index[name] += (b"; " if name == b"cookie" else b", ") + value
+    return index
+
+
+def serialise(fields: Iterable[RawField]) -> bytes:
+    """Write field lines as they go on the wire, each with its CRLF."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])

@@ -1,0 +1,23 @@
+"""Which host does a Host field name?"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from proxy.errors import RequestError
+
+_HOST = re.compile(rb"((?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])(?::(\d{0,5}))?")
+_DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
+
+
+@lru_cache(maxsize=1024)
+def canonical_host(host: bytes, scheme: bytes) -> bytes:
+    """Return a Host value in lower case and without the scheme's default port; RequestError if it is none."""
+    if not host:
+        return b""
+    matched = _HOST.fullmatch(host)
+    if matched is None:
+        raise RequestError(400, "the Host field is not a host")
+    name, port = matched[1].lower(), matched[2]
+    return name if not port or port == _DEFAULT_PORTS[scheme] else name + b":" + port

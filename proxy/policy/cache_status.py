@@ -1,0 +1,51 @@
+"""How do we tell what the cache did with a request? (RFC 9211)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.policy.decisions import Detail, ForwardReason
+
+NAME = b"sitecache"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one request; Cache-Status, metrics and the access log all read this."""
+
+    hit: bool = False
+    ttl: int | None = None
+    """Seconds of freshness left; negative when stale (§2.4)."""
+    forward: ForwardReason | None = None
+    """Why the request went to the origin (§2.2)."""
+    forward_status: int | None = None
+    """What the origin answered, when it is not what the client gets (§2.3)."""
+    stored: bool = False
+    collapsed: bool = False
+    detail: Detail | None = None
+
+    def word(self) -> str:
+        """Return the one word for this outcome that metrics and logs count by: hit, stale, or the reason to forward."""
+        if self.hit:
+            return "hit" if self.detail is None else "stale"
+        return "refused" if self.forward is None else self.forward.value
+
+
+def cache_status(outcome: Outcome) -> bytes:
+    """Write the Cache-Status field line."""
+    parts = [NAME]
+    if outcome.hit:
+        parts.append(b"hit")
+    if outcome.forward is not None:
+        parts.append(b"fwd=" + outcome.forward.value.encode())
+    if outcome.forward_status is not None:
+        parts.append(b"fwd-status=%d" % outcome.forward_status)
+    if outcome.ttl is not None:
+        parts.append(b"ttl=%d" % outcome.ttl)
+    if outcome.stored:
+        parts.append(b"stored")
+    if outcome.collapsed:
+        parts.append(b"collapsed")
+    if outcome.detail is not None:
+        parts.append(b"detail=" + outcome.detail.value.encode())
+    return b"Cache-Status: " + b"; ".join(parts) + b"\r\n"

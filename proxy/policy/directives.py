@@ -1,0 +1,73 @@
+"""What do Cache-Control and Pragma say? (RFC 9111 §5.2, §5.4)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config.units import Seconds
+from proxy.message.fields import Fields
+from proxy.message.grammar import TOKEN, members, unquote
+
+Directives = dict[bytes, bytes | None]
+
+#: RFC 9111 §1.2.2: the greatest number a recipient has to be able to represent.
+GREATEST_DELTA = 2**31
+_NOTHING: Directives = {}
+
+
+def parse_directives(value: bytes | None) -> Directives:
+    """Return the directives by lower-case name, arguments unquoted; the first of a name counts (§4.2.1)."""
+    if not value:
+        return _NOTHING
+    directives: Directives = {}
+    for member in members(value):
+        name, equals, argument = member.partition(b"=")
+        if TOKEN.fullmatch(name):
+            directives.setdefault(name.lower(), unquote(argument) if equals else None)
+    return directives
+
+
+def delta_seconds(argument: bytes | None) -> Seconds | None:
+    """Read a delta-seconds (§1.2.2); None when it is not one."""
+    if not argument or not argument.isdigit():
+        return None
+    return Seconds(min(int(argument[:11]), GREATEST_DELTA))
+
+
+@dataclass(slots=True)
+class RequestTerms:
+    """What a request asks of caches (§5.2.1)."""
+
+    no_cache: bool = False
+    no_store: bool = False
+    only_if_cached: bool = False
+    max_age: Seconds | None = None
+    min_fresh: Seconds | None = None
+    max_stale: Seconds | None = None
+    """How stale a response may be; infinite for ``max-stale`` without an argument."""
+
+
+NO_TERMS = RequestTerms()
+"""Of the requests that ask for nothing, which are nearly all."""
+
+
+def request_terms(fields: Fields) -> RequestTerms:
+    """Read Cache-Control, and Pragma where there is no Cache-Control (§5.4)."""
+    value = fields.index.get(b"cache-control")
+    if value is None:
+        pragma = fields.index.get(b"pragma")
+        if pragma is None or b"no-cache" not in parse_directives(pragma):
+            return NO_TERMS
+        return RequestTerms(no_cache=True)
+    said = parse_directives(value)
+    max_stale = delta_seconds(said.get(b"max-stale"))
+    if b"max-stale" in said and said[b"max-stale"] is None:
+        max_stale = Seconds(float("inf"))
+    return RequestTerms(
+        no_cache=b"no-cache" in said,
+        no_store=b"no-store" in said,
+        only_if_cached=b"only-if-cached" in said,
+        max_age=delta_seconds(said.get(b"max-age")),
+        min_fresh=delta_seconds(said.get(b"min-fresh")),
+        max_stale=max_stale,
+    )

@@ -1,0 +1,103 @@
+"""Which fields pass through us, and what do we say of ourselves? (RFC 9110 §7.6, RFC 7239)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.message.fields import Fields, RawField, serialise
+from proxy.message.grammar import tokens
+from proxy.message.heads import Request
+
+#: RFC 9110 §7.6.1, and those that older senders leave out of Connection.
+HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-connection te transfer-encoding upgrade http2-settings proxy-authorization".split()
+)
+_RESPONSE_HOP_BY_HOP = HOP_BY_HOP - {b"proxy-authorization"}
+
+#: Fields by which a client could tell the application what only a proxy may tell it, or ask for another page than
+#: the one the key is made from. Those that begin with x-forwarded- belong to them.
+_ABOUT_FORWARDING = frozenset(
+    (
+        b"forwarded x-real-ip x-client-ip true-client-ip x-cluster-client-ip x-host "
+        b"x-original-host x-original-url x-rewrite-url "
+        b"x-url-scheme x-scheme front-end-https x-http-method x-http-method-override x-method-override"
+    ).split()
+)
+_METHOD_OVERRIDES = frozenset((b"x-http-method", b"x-http-method-override", b"x-method-override"))
+
+PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".split())
+"""What is left out when a response is fetched to be stored; the client's own are answered from it."""
+
+_VIA = (b"Via", b"1.1 sitecache")
+
+
+def is_about_forwarding(name: bytes) -> bool:
+    """Tell whether a field, named in lower case, says something that only a trusted proxy may say."""
+    return name in _ABOUT_FORWARDING or name.startswith(b"x-forwarded-")
+
+
+def request_fields(request: Request, *, without: Iterable[bytes] = ()) -> list[RawField]:
+    """Return the fields to send to the origin; ``without`` names more that stay behind, in lower case."""
+    dropped = HOP_BY_HOP.union(without)
+    safe = request.is_safe
+    raw: list[RawField] = []
+    for field in request.fields.raw:
+        name = field[0].lower()
+        if name in dropped or name in (b"x-forwarded-for", b"via"):
+            continue
+        if not request.trusted and is_about_forwarding(name) and (safe or name not in _METHOD_OVERRIDES):
+            continue
+        raw.append(field)
+    index = request.fields.index
+    raw.append((b"Via", _after(index.get(b"via"), b"1.%d sitecache" % request.minor)))
+    raw.extend(_forwarded(request))
+    return raw
+
+
+def _after(earlier: bytes | None, last: bytes) -> bytes:
+    return last if not earlier else earlier + b", " + last
+
+
+def _forwarded(request: Request) -> list[RawField]:
+    """Tell the origin about the client, after what a trusted proxy before us told."""
+    index = request.fields.index
+    trusted = request.trusted
+    peer = request.peer.encode("ascii") or b"unknown"
+    earlier = index.get(b"x-forwarded-for") if trusted else None
+    fields = [(b"X-Forwarded-For", _after(earlier, peer))]
+    if not trusted or b"x-forwarded-proto" not in index:
+        fields.append((b"X-Forwarded-Proto", request.scheme))
+    if not trusted or b"x-forwarded-host" not in index:
+        fields.append((b"X-Forwarded-Host", index.get(b"host", request.host)))
+    if not trusted or b"forwarded" not in index:
+        node = b'"[%b]"' % peer if b":" in peer else peer
+        host = index.get(b"host", request.host)
+        fields.append((b"Forwarded", b'for=%b;host="%b";proto=%b' % (node, host, request.scheme)))
+    return fields
+
+
+def request_head(request: Request, fields: Iterable[RawField]) -> bytes:
+    """Write the request line and these fields, without the empty line."""
+    return b"%b %b HTTP/1.1\r\n%b" % (request.method, request.target, serialise(fields))
+
+
+def end_to_end(fields: Fields) -> list[RawField]:
+    """Return the fields of a response that are meant for the client, in their order."""
+    connection = fields.get(b"connection")
+    if connection is None:
+        return fields.without(_RESPONSE_HOP_BY_HOP)
+    return fields.without(_RESPONSE_HOP_BY_HOP.union(tokens(connection)))
+
+
+def response_fields(fields: Fields) -> list[RawField]:
+    """Return the fields of a response to pass on, with what we say of ourselves."""
+    return [*end_to_end(fields), _VIA]
+
+
+def trusted_scheme(fields: Fields) -> bytes | None:
+    """Return the scheme the client used, as a trusted proxy in front of us says; None when it says nothing usable."""
+    value = fields.get(b"x-forwarded-proto")
+    if value is None:
+        return None
+    scheme = tokens(value)[-1:]
+    return scheme[0] if scheme and scheme[0] in (b"http", b"https") else None

@@ -1,0 +1,41 @@
+"""What does this write make invalid? (RFC 9111 §4.4)"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urljoin, urlsplit
+
+from proxy.errors import RequestError
+from proxy.message.heads import Request, Response
+from proxy.message.hosts import canonical_host
+from proxy.policy.key import PrimaryKey, primary_key
+
+_LOCATIONS = (b"location", b"content-location")
+
+
+def invalidated(scope: bytes, request: Request, response: Response) -> tuple[PrimaryKey, ...]:
+    """Return the keys of the resources a successful unsafe request may have changed.
+
+    The target itself, and what Location and Content-Location name on the same origin.
+    """
+    if request.is_safe or not 200 <= response.status < 400:
+        return ()
+    targets = [request.target]
+    for name in _LOCATIONS:
+        value = response.fields.get(name)
+        if value is not None and (target := _same_origin(request, value)) is not None and target not in targets:
+            targets.append(target)
+    return tuple(primary_key(scope, replace(request, target=target)) for target in targets)
+
+
+def _same_origin(request: Request, reference: bytes) -> bytes | None:
+    """Return the target a reference means, when it is on the request's origin."""
+    base = b"%b://%b%b" % (request.scheme, request.host, request.target)
+    try:
+        url = urlsplit(urljoin(base, reference))
+        if url.scheme != request.scheme or canonical_host(url.netloc, url.scheme) != request.host:
+            return None
+    except (ValueError, RequestError, KeyError):
+        return None
+    path = url.path or b"/"
+    return b"%b?%b" % (path, url.query) if url.query else path

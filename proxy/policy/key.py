@@ -1,0 +1,91 @@
+"""Which stored response does a request ask for? (RFC 9111 §2, §4.1)"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NewType
+
+from proxy.message.grammar import members
+from proxy.message.heads import Request
+from proxy.policy.cookies import IgnoredCookies
+
+PrimaryKey = NewType("PrimaryKey", bytes)
+"""Of the resource: scope, scheme, host and target."""
+VariantKey = NewType("VariantKey", bytes)
+"""Of one stored response of it: the primary key and the values of the fields that Vary names."""
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+#: What a trusted proxy in front of us tells the application, which may write it into its pages.
+_FORWARDED_ABOUT = (
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-server",
+    b"forwarded",
+)
+
+
+def primary_key(scope: bytes, request: Request) -> PrimaryKey:
+    """Return the key of the resource a request is for.
+
+    Every part stands behind its length, so that no two lists of parts make the same key.
+    """
+    target = request.target
+    if b"%" in target:
+        target = normalise(target)
+    if request.trusted:
+        scope += _forwarded(request)
+    host = request.host
+    scheme = request.scheme
+    return PrimaryKey(
+        b"%d:%b%d:%b%d:%b%d:%b" % (len(scope), scope, len(scheme), scheme, len(host), host, len(target), target)
+    )
+
+
+def _forwarded(request: Request) -> bytes:
+    said = [(name, value) for name in _FORWARDED_ABOUT if (value := request.fields.get(name)) is not None]
+    if said and said[-1][0] == b"forwarded":
+        # Only what it says about the host: its "for" differs with each client.
+        said[-1] = (b"forwarded", _forwarded_host(said[-1][1]))
+    return b"".join([b"%d:%b%d:%b" % (len(name), name, len(value), value) for name, value in said])
+
+
+def _forwarded_host(value: bytes) -> bytes:
+    pairs = [pair.strip() for member in members(value) for pair in member.split(b";")]
+    return b",".join([pair for pair in pairs if pair.lower().startswith((b"host=", b"proto="))])
+
+
+def normalise(target: bytes) -> bytes:
+    """Decode escaped unreserved characters and write the other escapes in upper case (RFC 3986 §6.2.2)."""
+    return _ESCAPE.sub(_normal_escape, target)
+
+
+def _normal_escape(matched: re.Match[bytes]) -> bytes:
+    code = int(matched[1], 16)
+    return bytes((code,)) if code in _UNRESERVED else matched[0].upper()
+
+
+def variant_key(
+    primary: PrimaryKey, vary: Sequence[bytes], request: Request, ignored_cookies: IgnoredCookies
+) -> VariantKey:
+    """Return the key of the stored response that these varied fields of the request select (§4.1).
+
+    A field that is absent and one that is empty differ.
+    """
+    parts = [primary]
+    index = request.fields.index
+    for name in vary:
+        value = index.get(name)
+        if name == b"cookie":
+            value = ignored_cookies.remaining(value) or None
+        elif value is not None:
+            value = b", ".join(members(value))
+        parts.append(
+            PrimaryKey(
+                b"%d:%b-" % (len(name), name) if value is None else b"%d:%b%d:%b" % (len(name), name, len(value), value)
+            )
+        )
+    return VariantKey(b"v".join(parts))

@@ -1,0 +1,117 @@
+"""May the cache answer this request? (RFC 9111 §4)"""
+
+from __future__ import annotations
+
+from proxy.config.model import ClientCacheControl
+from proxy.config.units import UnixTime
+from proxy.message.framing import NO_BODY
+from proxy.message.heads import Request
+from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
+from proxy.policy.directives import NO_TERMS, RequestTerms, request_terms
+from proxy.policy.rules import Rules
+from proxy.policy.stored import StoredResponse
+from proxy.policy.storing import personal_cookies
+
+
+def bypass(request: Request) -> Fetch | None:
+    """Say why a request is not for the cache at all; None when the cache may look for an answer."""
+    method = request.method
+    if method not in (b"GET", b"HEAD"):
+        return _METHOD
+    index = request.fields.index
+    if request.upgrade is not None:
+        return Fetch(ForwardReason.BYPASS, Detail.UPGRADE)
+    if b"if-match" in index or b"if-unmodified-since" in index:
+        return Fetch(ForwardReason.BYPASS, Detail.PRECONDITION)
+    if request.framing is not NO_BODY:
+        # RFC 9110 §9.3.1: content in a GET has no meaning we know, so no stored response is known to answer it.
+        return Fetch(ForwardReason.BYPASS, Detail.REQUEST_BODY)
+    return None
+
+
+_METHOD = Fetch(ForwardReason.METHOD)
+
+
+def terms_asked(request: Request, rules: Rules) -> RequestTerms:
+    """Return what the request asks of caches, as far as the operator lets it (``client_cache_control``)."""
+    index = request.fields.index
+    if b"cache-control" not in index and b"pragma" not in index:
+        return NO_TERMS
+    match rules.client_cache_control:
+        case ClientCacheControl.HONOUR:
+            return request_terms(request.fields)
+        case ClientCacheControl.IGNORE:
+            return NO_TERMS
+        case ClientCacheControl.TRUSTED:
+            return request_terms(request.fields) if request.trusted else NO_TERMS
+
+
+def decide_reuse(
+    request: Request, asked: RequestTerms, stored: StoredResponse | None, now: UnixTime, rules: Rules
+) -> Reuse:
+    """Say whether the selected stored response answers the request (§4)."""
+    if stored is None:
+        if asked.only_if_cached:
+            return Refuse(Detail.ONLY_IF_CACHED)
+        return _MISS
+    terms = stored.terms
+    if not terms.explicit and (personal := _personal(request, stored, rules)) is not None:
+        return Refuse(Detail.ONLY_IF_CACHED) if asked.only_if_cached else Fetch(ForwardReason.BYPASS, personal)
+    if asked is NO_TERMS:
+        if now < stored.fresh_until:
+            return Serve(stored)
+        return _stale(asked, stored, now)
+    if (refused := _client_refuses(asked, stored, now)) is not None:
+        return (
+            Refuse(Detail.ONLY_IF_CACHED)
+            if asked.only_if_cached
+            else _ask_origin(stored, ForwardReason.REQUEST, refused)
+        )
+    return Serve(stored) if now < stored.fresh_until else _stale(asked, stored, now)
+
+
+_MISS = Fetch(ForwardReason.URI_MISS)
+
+
+def _personal(request: Request, stored: StoredResponse, rules: Rules) -> Detail | None:
+    """Why a response whose origin said nothing about sharing is not for this client (DESIGN §5)."""
+    if b"authorization" in request.fields.index and b"authorization" not in stored.terms.vary:
+        return Detail.AUTHORIZATION
+    return Detail.COOKIE if personal_cookies(request, stored.terms, rules) else None
+
+
+def _client_refuses(asked: RequestTerms, stored: StoredResponse, now: UnixTime) -> Detail | None:
+    """What the client will not have (§5.2.1)."""
+    terms = stored.terms
+    age = terms.age(now)
+    if asked.no_cache:
+        return Detail.REQUEST_NO_CACHE
+    if asked.max_age is not None and age > asked.max_age and not _stale_enough(asked, age - asked.max_age):
+        return Detail.REQUEST_MAX_AGE
+    if asked.min_fresh is not None and terms.lifetime - age < asked.min_fresh:
+        return Detail.REQUEST_MIN_FRESH
+    return None
+
+
+def _stale_enough(asked: RequestTerms, staleness: float) -> bool:
+    return asked.max_stale is not None and staleness <= asked.max_stale
+
+
+def _stale(asked: RequestTerms, stored: StoredResponse, now: UnixTime) -> Reuse:
+    """A stored response that is not fresh (§4.2.4)."""
+    terms = stored.terms
+    staleness = terms.age(now) - terms.lifetime
+    if not terms.no_cache and not terms.must_revalidate:
+        if staleness < terms.stale_while_revalidate:
+            return Serve(stored, Detail.STALE_WHILE_REVALIDATE, refresh=True)
+        if _stale_enough(asked, staleness):
+            return Serve(stored, Detail.MAX_STALE)
+    if asked.only_if_cached:
+        return Refuse(Detail.ONLY_IF_CACHED)
+    return _ask_origin(stored, ForwardReason.STALE, Detail.NO_CACHE if terms.no_cache else None)
+
+
+def _ask_origin(stored: StoredResponse, reason: ForwardReason, detail: Detail | None) -> Validate | Fetch:
+    if stored.terms.has_validator:
+        return Validate(stored, reason, detail)
+    return Fetch(reason, detail)

@@ -1,0 +1,112 @@
+"""What does the origin's answer to a validation say? (RFC 9111 §4.3, RFC 5861 §4)"""
+
+from __future__ import annotations
+
+from proxy.config.units import UnixTime
+from proxy.errors import UpstreamError
+from proxy.message.fields import Fields, RawField, serialise
+from proxy.message.heads import Request, Response
+from proxy.policy.decisions import AskAgain, Discard, Freshen, PassOn, Replace, ServeStale, Store, Validation
+from proxy.policy.directives import NO_TERMS
+from proxy.policy.forwarding import end_to_end
+from proxy.policy.rules import Rules
+from proxy.policy.stored import StoredResponse
+from proxy.policy.storing import decide_storing, site_fields
+
+#: RFC 5861 §4
+_ERRORS = frozenset({500, 502, 503, 504})
+
+#: RFC 9111 §3.2: fields of a 304 that say nothing about the stored body, which stays as it is.
+_NOT_UPDATED = frozenset({b"content-length", b"content-encoding", b"content-range", b"transfer-encoding", b"age"})
+
+
+def validating_fields(stored: StoredResponse) -> list[RawField]:
+    """Return the preconditions that ask the origin about a stored response (§4.3.1)."""
+    terms = stored.terms
+    fields: list[RawField] = []
+    if terms.etag is not None:
+        fields.append((b"If-None-Match", terms.etag))
+    if terms.last_modified is not None:
+        fields.append((b"If-Modified-Since", terms.last_modified))
+    return fields
+
+
+def decide_validation(
+    request: Request,
+    stored: StoredResponse,
+    answer: Response | UpstreamError,
+    times: tuple[UnixTime, UnixTime],
+    rules: Rules,
+) -> Validation:
+    """Say what follows from the origin's answer, or its failure, for the stored response that was asked about."""
+    if isinstance(answer, UpstreamError) or answer.status in _ERRORS:
+        if may_stand_in(stored, times[1], rules):
+            return ServeStale(stored)
+        return PassOn() if isinstance(answer, UpstreamError) else Replace()
+    if answer.status != 304:
+        return Replace()
+    etag = answer.fields.get(b"etag")
+    if etag is not None and stored.terms.etag is not None and _opaque(etag) != _opaque(stored.terms.etag):
+        return AskAgain()
+    return _freshen(request, stored, answer, times, rules)
+
+
+def may_stand_in(stored: StoredResponse, now: UnixTime, rules: Rules) -> bool:
+    """Tell whether a stored response may be served although the origin fails (§4.2.4, RFC 5861 §4)."""
+    terms = stored.terms
+    if terms.must_revalidate or terms.no_cache:
+        return False
+    window = rules.stale_if_error if terms.stale_if_error is None else terms.stale_if_error
+    return terms.age(now) < terms.lifetime + window
+
+
+def _freshen(
+    request: Request, stored: StoredResponse, answer: Response, times: tuple[UnixTime, UnixTime], rules: Rules
+) -> Freshen | AskAgain:
+    """Give the stored response the fields of the 304 and terms made from both (§3.2, §4.3.4)."""
+    if b"set-cookie" in answer.fields:
+        # The cookie is for this client only; it gets a response of its own, which is not stored.
+        return AskAgain()
+    fields = Fields(updated(_stated(stored), answer))
+    whole = Response(stored.status, b"", fields)
+    match decide_storing(request, NO_TERMS, whole, times, rules):
+        case Discard():
+            return AskAgain()
+        case Store(terms, retention):
+            line, _, _ = stored.head.partition(b"\r\n")
+            raw = site_fields(fields.raw, terms, times[1])
+            head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
+            return Freshen(StoredResponse(stored.status, head, stored.body, terms), retention)
+
+
+def _stated(stored: StoredResponse) -> Fields:
+    """Return the stored fields that the origin stated: without the lifetime that we wrote in ourselves."""
+    fields = stored.fields()
+    if stored.terms.explicit or stored.terms.no_cache:
+        return fields
+    raw: list[RawField] = []
+    for name, value in fields.raw:
+        if name.lower() == b"expires":
+            continue
+        if name.lower() == b"cache-control":
+            said = value.rpartition(b", ")[0]
+            if said:
+                raw.append((name, said))
+            continue
+        raw.append((name, value))
+    return Fields(raw)
+
+
+def updated(stored: Fields, answer: Response) -> list[RawField]:
+    """Return the stored fields with those of a 304 in the place of their namesakes (§3.2)."""
+    fresh = [field for field in end_to_end(answer.fields) if field[0].lower() not in _NOT_UPDATED]
+    names = {name.lower() for name, _ in fresh}
+    if b"date" not in names:
+        # §4.2.3 counts from the Date of the message that was received last, and this one has none.
+        names.add(b"date")
+    age = [field for field in answer.fields.raw if field[0].lower() == b"age"]
+    return [field for field in stored.raw if field[0].lower() not in names] + fresh + age
+
+
+def _opaque(etag: bytes) -> bytes:
+    return etag.removeprefix(b"W/")

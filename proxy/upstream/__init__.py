@@ -1,0 +1,1 @@
+"""The origin's side: connections, their pool, and one request over them."""
