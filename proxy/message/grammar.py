@@ -12,8 +12,8 @@ from proxy.config.units import UnixTime
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """RFC 9110 §5.6.2"""
 
-_MEMBER = re.compile(rb'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
-_ENTITY_TAG = re.compile(rb'[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|\Z)')
+_MEMBER = re.compile(rb'(?:[^",]|"(?:[^"\\]|\\.)*"|(?P<open>"(?:[^"\\]|\\.)*\\?\Z))+', re.DOTALL)
+_ENTITY_TAG = re.compile(rb'[ \t,]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,[ \t,]*|\Z)')
 
 _MONTHS = {m: i + 1 for i, m in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())}
 _DAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -40,7 +40,13 @@ def members(value: bytes) -> Iterator[bytes]:
                 yield stripped
         return
     for matched in _MEMBER.finditer(value):
-        if stripped := matched[0].strip(b" \t"):
+        member, opened = matched[0], matched["open"]
+        if opened is not None:
+            # A quotation mark that nothing closes quotes nothing: it must not hide a no-store behind it.
+            first, *others = opened.split(b",")
+            yield (member.removesuffix(opened) + first).strip(b" \t")
+            yield from filter(None, (part.strip(b" \t") for part in others))
+        elif stripped := member.strip(b" \t"):
             yield stripped
 
 
