@@ -57,8 +57,12 @@ def request_framing(fields: Fields, minor: int) -> Framing:
         raise RequestError(400, "Transfer-Encoding in an HTTP/1.0 request")
     if length is not None:
         raise RequestError(400, "Content-Length and Transfer-Encoding together")
-    if tokens(coding) != [b"chunked"]:
-        # §6.1: what we cannot decode we cannot delimit for the origin.
+    codings = tokens(coding)
+    if codings[-1:] != [b"chunked"]:
+        # §6.3: nobody could say where the body ends.
+        raise RequestError(400, "chunked is not the last transfer coding")
+    if len(codings) > 1:
+        # §6.1: what we cannot decode we do not pass on.
         raise RequestError(501, "a transfer coding other than chunked")
     return CHUNKED
 
