@@ -47,7 +47,8 @@ def show_seconds(value: float) -> str:
     for unit, size in (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         if value and value % size == 0:
             return f"{int(value // size)}{unit}"
-    return "0s" if not value else f"{value * 1000:g}ms" if value < 1 else f"{value:g}s"
+    thousandths = f"{value * 1000:g}ms"
+    return "0s" if not value else thousandths if value < 1 and parse_seconds(thousandths) == value else f"{value!r}s"
 
 
 def show_bytes(value: int) -> str:

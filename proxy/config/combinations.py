@@ -1,0 +1,111 @@
+"""Which settings are each right and impossible together?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from proxy.config.addresses import Tcp, Unix, parse_listener, parse_origin, same_place
+from proxy.config.model import Config
+from proxy.config.rules import OFF
+from proxy.config.units import show_bytes
+from proxy.config.wording import closest, listed, quoted
+from proxy.errors import Fault
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A fault, and the paths it was concluded from."""
+
+    paths: tuple[str, ...]
+    fault: Fault
+
+
+def conflicts(config: Config, origins: Mapping[str, str], bad: set[str]) -> list[Fault]:
+    """List what cannot be together, save where a value taking part is itself refused already."""
+    found = (conflict for check in _CHECKS for conflict in check(config))
+    return [
+        _placed(conflict.fault, origins)
+        for conflict in found
+        if not any(_touches(path, refused) for path in conflict.paths for refused in bad)
+    ]
+
+
+def _placed(fault: Fault, origins: Mapping[str, str]) -> Fault:
+    where = origins.get(fault.path, "")
+    return Fault(fault.path, fault.expected, fault.found, where, fault.hint)
+
+
+def _touches(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return long == short or long.startswith((f"{short}.", f"{short}["))
+
+
+def _target_in_header(config: Config) -> Iterator[Conflict]:
+    limits = config.limits
+    if limits.target > limits.header_bytes:
+        expected = f"at most limits.header_bytes ({show_bytes(limits.header_bytes)}), which the target is part of"
+        fault = Fault("limits.target", expected, show_bytes(limits.target))
+        yield Conflict(("limits.target", "limits.header_bytes"), fault)
+
+
+def _listeners_apart(config: Config) -> Iterator[Conflict]:
+    for (i, one), (j, other) in combinations(enumerate(config.listen), 2):
+        if same_place(parse_listener(one), parse_listener(other)):
+            fault = Fault(f"listen[{j}]", "an address of its own", quoted(other), hint=f"listen[{i}] is {quoted(one)}")
+            yield Conflict(("listen",), fault)
+
+
+def _admin_apart(config: Config) -> Iterator[Conflict]:
+    if config.admin.listen == OFF or not config.admin.listen:
+        return
+    admin = parse_listener(config.admin.listen)
+    for i, text in enumerate(config.listen):
+        if same_place(parse_listener(text), admin):
+            hint = f"listen[{i}] is {quoted(text)}"
+            fault = Fault("admin.listen", "an address of its own", quoted(config.admin.listen), hint=hint)
+            yield Conflict(("listen", "admin.listen"), fault)
+    if _is_origin(admin, config):
+        fault = Fault("admin.listen", "an address other than the upstream's", quoted(config.admin.listen))
+        yield Conflict(("admin.listen", "upstream"), fault)
+
+
+def _no_loop(config: Config) -> Iterator[Conflict]:
+    for i, text in enumerate(config.listen):
+        if _is_origin(parse_listener(text), config):
+            hint = f"listen[{i}] is {quoted(text)}: requests would go round in a loop"
+            fault = Fault("upstream.url", "an address that is not our own", quoted(config.upstream.url), hint=hint)
+            yield Conflict(("listen", "upstream"), fault)
+
+
+def _is_origin(listener: Tcp | Unix, config: Config) -> bool:
+    return bool(config.upstream.url) and same_place(listener, parse_origin(config.upstream.url).address)
+
+
+def _aliases(config: Config) -> Iterator[Conflict]:
+    aliases = list(config.CACHES)
+    if DEFAULT not in aliases:
+        found = listed(map(quoted, aliases[:20]), "and") if aliases else "no cache"
+        yield Conflict((), Fault("CACHES", f'a cache named "{DEFAULT}"', found, hint=_meant(aliases)))
+    alias = config.CACHE_MIDDLEWARE_ALIAS
+    if alias not in aliases and alias != DEFAULT:
+        expected = f"a cache of CACHES ({listed(map(quoted, aliases[:20])) if aliases else 'none'})"
+        fault = Fault("CACHE_MIDDLEWARE_ALIAS", expected, quoted(alias), hint=closest(alias, aliases))
+        yield Conflict(("CACHE_MIDDLEWARE_ALIAS",), fault)
+
+
+def _meant(aliases: list[str]) -> str:
+    near = [alias for alias in aliases if closest(alias, [DEFAULT])]
+    return f"rename {quoted(near[0])}" if near else ""
+
+
+_CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
+    _target_in_header,
+    _listeners_apart,
+    _admin_apart,
+    _no_loop,
+    _aliases,
+)

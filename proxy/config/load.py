@@ -1,0 +1,99 @@
+"""What is the whole configuration, from file, environment and options, and where does each value come from?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.config.combinations import conflicts
+from proxy.config.model import Config
+from proxy.config.reader import Reader, leaves
+from proxy.config.source import MOST_BYTES, Kind, Place, Scalar, Section, Value, of_python, read_file
+from proxy.errors import ConfigError, Fault
+
+BY_DEFAULT = "default"
+
+VARIABLES: Mapping[str, str] = {
+    "SITECACHE_UPSTREAM": "upstream.url",
+    "SITECACHE_LISTEN": "listen",
+    "SITECACHE_WORKERS": "workers",
+    "SITECACHE_ADMIN": "admin.listen",
+    "SITECACHE_ACCESS_LOG": "access_log",
+}
+"""Environment variables that stand above the file, and the settings they give; an empty one counts as unset."""
+
+OPTIONS: Mapping[str, str] = {
+    "upstream.url": "--upstream",
+    "listen": "--listen",
+    "workers": "--workers",
+    "admin.listen": "--admin",
+    "access_log": "--access-log",
+}
+"""Settings that an option of ``sitecache serve`` gives, which stands above everything else."""
+
+_SHORT: Mapping[str, str] = {"upstream": "url", "admin": "listen"}
+"""Sections whose single value stands for one of their keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used."""
+
+    config: Config
+    origins: Mapping[str, str]
+    """Of every setting, by dotted path: ``default``, ``site.yaml:12``, ``environment X``, ``option --x``."""
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:
+    """Read the configuration; options (``overrides``, by path) stand above ``SITECACHE_*``, the file and the defaults.
+
+    ConfigError holds every fault that was found.
+    """
+    empty = Section({}, Place("", BY_DEFAULT))
+    root, faults = read_file(path, environ) if path is not None else (empty, [])
+    tree = dict(root.entries)
+    for at, value in _above_the_file(environ, overrides):
+        _put(tree, at.split("."), value)
+    reader = Reader(faults=faults)
+    config: Config = reader.section(Config, Section(tree, empty.place), "")
+    reader.faults.extend(conflicts(config, reader.origins, reader.bad))
+    if reader.faults:
+        raise ConfigError(*sorted(reader.faults, key=_line))
+    return Loaded(config, {leaf.path: reader.origins.get(leaf.path, BY_DEFAULT) for leaf in leaves(config)})
+
+
+def _above_the_file(environ: Mapping[str, str], overrides: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
+    for variable, at in VARIABLES.items():
+        if environ.get(variable):
+            yield at, _named(environ[variable], f"environment {variable}")
+    for given, value in overrides.items():
+        if value is not None and value != ():
+            at = f"{given}.{_SHORT[given]}" if given in _SHORT else given
+            yield at, _named(value, f"option {OPTIONS.get(at, at)}")
+
+
+def _named(value: object, origin: str) -> Value:
+    return of_python(value, Place(origin, origin))
+
+
+def _put(tree: dict[str, tuple[Place, Value]], keys: list[str], value: Value) -> None:
+    """Set the value at a path, keeping what stands beside it; what is no section stays, to be refused."""
+    name, *rest = keys
+    if not rest:
+        tree[name] = (value.place, value)
+        return
+    place, held = tree.get(name, (value.place, Section({}, value.place)))
+    if isinstance(held, Scalar):
+        known = name in _SHORT and held.kind is not Kind.NULL
+        held = Section({_SHORT[name]: (held.place, held)} if known else {}, held.place)
+    if isinstance(held, Section):
+        inner = dict(held.entries)
+        _put(inner, rest, value)
+        tree[name] = (place, Section(inner, held.place))
+
+
+def _line(fault: Fault) -> int:
+    """Order faults as the file has them; those of no line come last."""
+    _, _, line = fault.where.rpartition(":")
+    return int(line) if line.isdecimal() and len(line) < 9 else MOST_BYTES

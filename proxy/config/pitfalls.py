@@ -1,0 +1,157 @@
+"""What will bite, although the configuration is valid?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+
+from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
+from proxy.config.load import BY_DEFAULT, Loaded
+from proxy.config.model import CacheConfig, ClientCacheControl, Config
+from proxy.config.units import show_bytes
+from proxy.config.wording import listed, quoted
+
+SESSION_COOKIES = (
+    "sessionid", "csrftoken", "PHPSESSID", "JSESSIONID", "ASP.NET_SessionId", ".AspNetCore.Cookies",
+    "connect.sid", "session", "_session_id", "laravel_session", "XSRF-TOKEN", "ci_session",
+    "CAKEPHP", "SESS0", "wordpress_logged_in_0", "wp-settings-1", "remember_token", "auth_token",
+    "access_token", "jwt", "token",
+)  # fmt: skip
+"""Cookies by which frameworks know who is logged in; ``0`` and ``1`` stand for what differs from site to site."""
+SHARE_FOR_CACHES = 0.8
+"""Of the memory limit: an interpreter, its connections and the bodies on their way need the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the machine gives us; None where it sets no limit or does not say."""
+
+    memory: int | None = None
+    cores: int | None = None
+
+
+def warnings(loaded: Loaded, cgroup_limit: int | None = None, cores: int | None = None) -> list[str]:
+    """List what an operator should know, each on one line; ``cgroup_limit`` in bytes, ``cores`` those usable."""
+    around = Around(cgroup_limit, cores)
+    return [line for check in _CHECKS for line in check(loaded, around)]
+
+
+def _local_caches(config: Config) -> dict[str, CacheConfig]:
+    return {alias: cache for alias, cache in config.CACHES.items() if cache.BACKEND == "locmem"}
+
+
+def _memory(loaded: Loaded, around: Around) -> Iterator[str]:
+    caches = _local_caches(loaded.config)
+    for alias, cache in caches.items():
+        if cache.OPTIONS.MAX_BYTES is None and cache.OPTIONS.MAX_ENTRIES is None:
+            yield (
+                f"CACHES.{alias}.OPTIONS: neither MAX_BYTES nor MAX_ENTRIES is set: "
+                "the cache grows until memory runs out"
+            )
+    workers = loaded.config.workers
+    bound = sum(cache.OPTIONS.MAX_BYTES or 0 for cache in caches.values()) * workers
+    if around.memory is not None and bound > around.memory * SHARE_FOR_CACHES:
+        each = f" in {workers} workers" if workers > 1 else ""
+        yield (
+            f"MAX_BYTES: the caches may hold {show_bytes(bound)}{each}, and the memory limit of this control group is "
+            f"{show_bytes(around.memory)}: when they fill up, the kernel ends the process"
+        )
+
+
+def _each_its_own(loaded: Loaded, _: Around) -> Iterator[str]:
+    caches = _local_caches(loaded.config)
+    if loaded.config.workers > 1 and caches:
+        yield (
+            f"workers: each of the {loaded.config.workers} has its own {listed(map(quoted, caches), 'and')} cache: "
+            "a page is fetched once for each, and invalidated in one only"
+        )
+
+
+def _more_workers_than_cores(loaded: Loaded, around: Around) -> Iterator[str]:
+    if around.cores is not None and loaded.config.workers > around.cores:
+        yield f"workers: {loaded.config.workers} are more than the {around.cores} usable cores"
+
+
+def _few_pages(loaded: Loaded, _: Around) -> Iterator[str]:
+    for alias, cache in _local_caches(loaded.config).items():
+        at = f"CACHES.{alias}.OPTIONS.MAX_ENTRIES"
+        if cache.OPTIONS.MAX_ENTRIES is not None and loaded.origins.get(at) == BY_DEFAULT:
+            yield (
+                f"{at}: Django's default of {cache.OPTIONS.MAX_ENTRIES} is few for pages: "
+                "set it, or set it to null to be bounded by MAX_BYTES alone"
+            )
+
+
+def _page_cache(loaded: Loaded, _: Around) -> Iterator[str]:
+    config = loaded.config
+    alias = config.CACHE_MIDDLEWARE_ALIAS
+    cache = config.CACHES[alias]
+    if cache.BACKEND == "dummy":
+        yield f"CACHE_MIDDLEWARE_ALIAS: {quoted(alias)} is a dummy cache: nothing is ever stored"
+    most = cache.OPTIONS.MAX_BYTES
+    if cache.BACKEND == "locmem" and most is not None and config.limits.stored_body > most:
+        yield (
+            f"limits.stored_body: {show_bytes(config.limits.stored_body)} for one response is more than "
+            f"CACHES.{alias}.OPTIONS.MAX_BYTES ({show_bytes(most)}) holds: such a response is never kept"
+        )
+
+
+def _session_cookies(loaded: Loaded, _: Around) -> Iterator[str]:
+    for pattern in loaded.config.cookies.ignore:
+        hit = [name for name in SESSION_COOKIES if fnmatchcase(name.lower(), pattern.lower())]
+        if hit:
+            yield (
+                f"cookies.ignore: {quoted(pattern)} covers {quoted(hit[0])}, which looks like a session: "
+                "one user may be shown another's page"
+            )
+
+
+def _proxies(loaded: Loaded, _: Around) -> Iterator[str]:
+    config = loaded.config
+    for network in config.trusted_proxies:
+        if ip_network(network).prefixlen == 0:
+            yield f"trusted_proxies: {network} is everybody: any client can claim any address, scheme and host"
+    if config.trusted_proxies:
+        return
+    if config.client_cache_control is ClientCacheControl.TRUSTED:
+        yield "client_cache_control: trusted, and trusted_proxies is empty: no request's Cache-Control counts"
+    public = [text for text in config.listen if not is_loopback(parse_listener(text))]
+    if public:
+        yield (
+            f"listen: {public[0]} can be reached from outside and trusted_proxies is empty: behind a load balancer, "
+            "name its network, or its X-Forwarded-For and -Proto are dropped"
+        )
+
+
+def _same_port(loaded: Loaded, _: Around) -> Iterator[str]:
+    origin = parse_origin(loaded.config.upstream.url).address
+    if not isinstance(origin, Tcp) or is_loopback(origin):
+        return
+    for text in loaded.config.listen:
+        listener = parse_listener(text)
+        if is_every(listener) and isinstance(listener, Tcp) and listener.port == origin.port:
+            yield (
+                f"upstream.url: has the port of listen ({text}): if {origin.host} is this machine, "
+                "requests go round in a loop"
+            )
+
+
+def _certificates(loaded: Loaded, _: Around) -> Iterator[str]:
+    upstream = loaded.config.upstream
+    if upstream.ca_file is not None and not parse_origin(upstream.url).tls:
+        yield "upstream.ca_file: has no effect, since upstream.url is not https"
+
+
+_CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
+    _memory,
+    _each_its_own,
+    _more_workers_than_cores,
+    _few_pages,
+    _page_cache,
+    _session_cookies,
+    _proxies,
+    _same_port,
+    _certificates,
+)

@@ -1,0 +1,176 @@
+"""What may one setting hold, beyond what its type says?"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
+from proxy.config.model import (
+    AdminConfig,
+    CacheConfig,
+    CacheOptions,
+    ClientTimeouts,
+    Config,
+    CookieConfig,
+    Limits,
+    UpstreamConfig,
+    UpstreamTimeouts,
+)
+from proxy.config.wording import closest, listed
+
+OFF = "off"
+MOST_WORKERS = 1024
+
+BACKENDS: Mapping[str, str] = {
+    "locmem": "locmem",
+    "dummy": "dummy",
+    "django.core.cache.backends.locmem.LocMemCache": "locmem",
+    "django.core.cache.backends.dummy.DummyCache": "dummy",
+    "proxy.storage.backends.locmem.LocMemCache": "locmem",
+    "proxy.storage.backends.dummy.DummyCache": "dummy",
+}
+"""Every spelling of a backend that exists, and the one that the configuration keeps."""
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One setting's rule: what it expects, in words, and how a value of its type is checked and normalised."""
+
+    expected: str
+    accept: Callable[[Any], Any] = _itself
+    """Gives the value to keep; ValueError refuses it, its text being the hint."""
+    words: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    """Words that stand for a value, whatever the type."""
+    numbers_are_text: bool = False
+    least_items: int = 0
+    if_missing: str = ""
+    """The hint where a setting that has no default is absent."""
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def _between(least: int, most: int | None = None) -> Callable[[int], int]:
+    def accept(value: int) -> int:
+        if value < least or (most is not None and value > most):
+            raise ValueError("")
+        return value
+
+    return accept
+
+
+def _more_than_zero(value: float) -> float:
+    if not value > 0:
+        raise ValueError("")
+    return value
+
+
+def _admin(text: str) -> str:
+    address = parse_listener(text)
+    if not is_loopback(address):
+        raise ValueError("a token is not supported yet, use a loopback address or a Unix socket")
+    return str(address)
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        likely = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("") from None
+    raise ValueError(f'did you mean "{likely}"?')
+
+
+def _cookie(text: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", text):
+        raise ValueError("")
+    return text
+
+
+def _backend(text: str) -> str:
+    if text not in BACKENDS:
+        django = text.startswith("django.core.cache.backends.")
+        raise ValueError(closest(text, BACKENDS, 0.95 if django else 0.6) or (_NOT_BUILT if django else ""))
+    return BACKENDS[text]
+
+
+def _file(text: str) -> str:
+    if not Path(text).is_file():
+        raise ValueError("no such file")
+    return text
+
+
+_NOT_BUILT = "Django's other backends are not built yet"
+_GIVE_UPSTREAM = "give it with --upstream http://127.0.0.1:8000, or with upstream: in the file"
+_COUNT = Rule("a whole number of at least 1", _between(1))
+_COUNT_OR_NONE = Rule("a whole number of at least 0", _between(0))
+_LASTING = Rule("a duration longer than 0, such as 30s or 5m", _more_than_zero)
+_LARGE = Rule("a size of at least 1 byte, such as 64KiB", _between(1))
+
+#: What is not here may be anything its type allows. A rule of a list is that of each item.
+RULES: Mapping[tuple[type, str], Rule] = {
+    (Config, "upstream"): Rule("the address of the application", if_missing=_GIVE_UPSTREAM),
+    (Config, "listen"): Rule(LISTENER, lambda text: str(parse_listener(text)), numbers_are_text=True, least_items=1),
+    (Config, "workers"): Rule(
+        f"a whole number from 1 to {MOST_WORKERS}, or auto", _between(1, MOST_WORKERS), {"auto": usable_cores}
+    ),
+    (Config, "trusted_proxies"): Rule('a network such as "10.0.0.0/8", or an address', _network),
+    (UpstreamConfig, "url"): Rule(ORIGIN, lambda text: str(parse_origin(text)), if_missing=_GIVE_UPSTREAM),
+    (UpstreamConfig, "max_idle"): _COUNT_OR_NONE,
+    (UpstreamConfig, "ca_file"): Rule("the path of a file of certificates", _file),
+    (UpstreamTimeouts, "connect"): _LASTING,
+    (UpstreamTimeouts, "first_byte"): _LASTING,
+    (UpstreamTimeouts, "between_bytes"): _LASTING,
+    (UpstreamTimeouts, "idle"): _LASTING,
+    (ClientTimeouts, "header"): _LASTING,
+    (ClientTimeouts, "body"): _LASTING,
+    (ClientTimeouts, "idle"): _LASTING,
+    (ClientTimeouts, "write"): _LASTING,
+    (Limits, "header_bytes"): _LARGE,
+    (Limits, "headers"): _COUNT,
+    (Limits, "target"): _LARGE,
+    (Limits, "connections"): _COUNT,
+    (Limits, "stored_body"): _LARGE,
+    (Limits, "variants"): _COUNT,
+    (AdminConfig, "listen"): Rule(
+        'a loopback address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off',
+        _admin,
+        {OFF: lambda: OFF},
+        numbers_are_text=True,
+    ),
+    (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
+    (CacheConfig, "BACKEND"): Rule(
+        f"a backend that exists ({listed(dict.fromkeys(BACKENDS.values()))}, or its dotted path)", _backend
+    ),
+    (CacheConfig, "VERSION"): _COUNT_OR_NONE,
+    (CacheOptions, "MAX_ENTRIES"): _COUNT,
+    (CacheOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,
+    (CacheOptions, "MAX_BYTES"): _LARGE,
+}
+
+SHORTHAND: Mapping[type, str] = {UpstreamConfig: "url", AdminConfig: "listen"}
+"""A single value in place of one of these sections is that key of it."""
+
+DECIDES: Mapping[type, str] = {CacheConfig: "BACKEND"}
+"""The key that decides what the others of its section mean: while it is wrong they are not judged."""
+
+NOT_YET: Mapping[str, str] = {
+    "routes": "routes are not built yet; leave it out",
+    "KEY_FUNCTION": "keys are made by sitecache; leave it out",
+}
+"""Keys that are known and have no meaning here."""

@@ -1,0 +1,61 @@
+"""What is the effective configuration, and where does each value of it come from?"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+from proxy.config.load import Loaded
+from proxy.config.reader import leaves
+from proxy.config.units import Bytes, Seconds, show_bytes, show_seconds
+from proxy.config.wording import masked
+
+_INDENT = "  "
+_WIDEST = 56
+"""Columns before the origin; a longer line pushes its own origin further right."""
+_PLAIN = re.compile(r"(?!(?:null|true|false|yes|no|on|off|y|n)$)[A-Za-z_][A-Za-z0-9_./+-]*", re.IGNORECASE)
+_UNIX_OR_URL = re.compile(r"(?:https?://|unix:/)[A-Za-z0-9_./:-]*[A-Za-z0-9_/-]")
+
+
+def show(loaded: Loaded) -> str:
+    """Write the configuration as YAML with the origin of each value behind it; secrets are masked."""
+    lines = list(_lines(loaded))
+    width = min(_WIDEST, max(len(left) for left, origin in lines if origin))
+    return "".join(f"{left:<{width}}  # {origin}\n" if origin else f"{left}\n" for left, origin in lines)
+
+
+def show_value(value: object, kind: Any = str) -> str:
+    """Write one value as the configuration spells it."""
+    if value is None:
+        return "null"
+    if kind is Seconds and isinstance(value, (int, float)):
+        return show_seconds(value)
+    if kind is Bytes and isinstance(value, int):
+        return show_bytes(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_text(str(item)) for item in value)}]"
+    return _text(value) if isinstance(value, str) else str(value)
+
+
+def _lines(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Give each line without its origin, and the origin; a section's own line has none."""
+    above: tuple[str, ...] = ()
+    for leaf in leaves(loaded.config):
+        *sections, name = leaf.keys
+        for depth, section in enumerate(sections):
+            if above[: depth + 1] != leaf.keys[: depth + 1]:
+                yield f"{_INDENT * depth}{_text(section)}:", ""
+        above = leaf.keys[:-1]
+        yield f"{_INDENT * len(sections)}{_text(name)}: {show_value(leaf.value, leaf.type)}", loaded.origins[leaf.path]
+
+
+def _text(text: str) -> str:
+    shown = masked(text).replace("${", "$${")
+    if _PLAIN.fullmatch(shown) or _UNIX_OR_URL.fullmatch(shown):
+        return shown
+    return json.dumps(shown, ensure_ascii=False)

@@ -1,0 +1,145 @@
+"""What the command line answers, and with which exit code."""
+
+# ruff: noqa: E501  a row is one line of output, whole
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from proxy import __version__
+from proxy.cli import main
+from proxy.config.model import AccessLog, Config
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass
+class Runs:
+    """A stand-in for ``proxy.app.serve`` that notes what it was given."""
+
+    code: int = 0
+    configs: list[Config] = field(default_factory=list)
+
+    def __call__(self, config: Config) -> int:
+        self.configs.append(config)
+        return self.code
+
+
+def invoke(*arguments: str, runs: Runs | None = None, **environ: str) -> Result:
+    clean = {name: None for name in os.environ if name.startswith("SITECACHE_")}
+    return CliRunner().invoke(main, arguments, obj=runs, env=clean | environ)
+
+
+def module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SITECACHE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "proxy", *arguments],
+        cwd=REPOSITORY, env=kept | environ, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_version_names_what_it_stands_on() -> None:
+    got = invoke("version")
+    names = [line.split()[0] for line in got.stdout.splitlines()]
+    assert names == ["sitecache", "Python", "uvloop", "httptools"]
+    assert got.stdout.startswith(f"sitecache {__version__}\n")
+    assert got.exit_code == 0
+
+
+def test_check_shows_and_warns(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("upstream: http://127.0.0.1:8000\nclient_cache_control: trusted\n")
+    got = invoke("check", str(file))
+    assert got.exit_code == 0
+    assert f"# {file}:2\n" in got.stdout
+    assert "config warning: client_cache_control: trusted" in got.stderr
+
+
+def test_check_takes_the_options_of_serve() -> None:
+    got = invoke("check", "--upstream", "http://app:1", "--workers", "1")
+    assert got.exit_code == 0
+    assert "url: http://app:1 " in got.stdout
+
+
+def test_serve_hands_over_what_was_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("upstream: http://127.0.0.1:8000\nlisten: 127.0.0.1:1\nworkers: 9\n")
+    runs = Runs(code=3)
+    options = "--listen 127.0.0.1:2 --listen unix:/a --workers 1 --admin off --access-log json --upstream unix:/b"
+    got = invoke("serve", "--config", str(file), *options.split(), runs=runs)
+    assert got.exit_code == 3
+    [config] = runs.configs
+    assert config.listen == ("127.0.0.1:2", "unix:/a")
+    assert (config.workers, config.admin.listen, config.access_log) == (1, "off", AccessLog.JSON)
+    assert config.upstream.url == "unix:/b"
+
+
+def test_serve_reads_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("upstream: http://127.0.0.1:8000\n")
+    runs = Runs()
+    assert invoke("serve", runs=runs, SITECACHE_CONFIG=str(file), SITECACHE_LISTEN=":1,:2").exit_code == 0
+    assert runs.configs[0].listen == (":1", ":2")
+    assert runs.configs[0].upstream.url == "http://127.0.0.1:8000"
+
+
+def test_serve_warns_and_goes_on() -> None:
+    runs = Runs()
+    got = invoke("serve", "--upstream", "http://app:1", "--listen", ":8080", runs=runs)
+    assert "config warning: listen: :8080 can be reached from outside" in got.stderr
+    assert len(runs.configs) == 1
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_faults_go_to_stderr_one_a_line(command: str) -> None:
+    runs = Runs()
+    got = invoke(command, "--listen", "x", "--workers", "no", "--admin", ":1", "--access-log", "xml", runs=runs)
+    assert got.exit_code == 2
+    assert got.stdout == ""
+    assert runs.configs == []
+    lines = got.stderr.splitlines()
+    assert [line.split(": expected")[0] for line in lines] == [
+        "config error: upstream",
+        "config error: option --listen: listen[0]",
+        "config error: option --workers: workers",
+        "config error: option --admin: admin.listen",
+        "config error: option --access-log: access_log",
+    ]
+    assert lines[0].endswith("give it with --upstream http://127.0.0.1:8000, or with upstream: in the file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "stderr"),
+    [
+        pytest.param(("check", "config/minimal.yaml"), 0, None, id="check"),
+        pytest.param(("check", "config/django.yaml"), 0, None, id="check-django"),
+        pytest.param(("check", "nowhere.yaml"), 2, "config error: nowhere.yaml: the file: expected a YAML file that can be read, found no such file or directory\n", id="missing"),
+        pytest.param(("check", "config"), 2, "config error: config: the file: expected a YAML file that can be read, found is a directory\n", id="directory"),
+        pytest.param(("serve",), 2, "config error: upstream: expected the address of the application, found nothing; give it with --upstream http://127.0.0.1:8000, or with upstream: in the file\n", id="no-upstream"),
+        pytest.param(("serve", "--config", "pyproject.toml"), 2, None, id="not-yaml"),
+        pytest.param(("serve", "--upstreem", "x"), 2, None, id="no-such-option"),
+        pytest.param(("version",), 0, "", id="version"),
+        pytest.param(("--help",), 0, "", id="help"),
+    ],
+)  # fmt: skip
+def test_as_a_module(arguments: tuple[str, ...], code: int, stderr: str | None) -> None:
+    got = module(*arguments)
+    assert got.returncode == code
+    assert "Traceback" not in got.stderr
+    if stderr is not None:
+        assert got.stderr == stderr
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("upstream: http://a\nCACHE_MIDDLEWARE_KEY_PREFIX: häuser\n", "utf-8")
+    got = module("check", str(file), PYTHONIOENCODING="ascii")
+    assert got.returncode == 0
+    assert "h\\xe4user" in got.stdout

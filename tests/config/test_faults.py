@@ -1,0 +1,433 @@
+"""Each wrong configuration, and the one line it gets."""
+
+# ruff: noqa: A002, E501  a row is one line of output, whole, named by pytest's own word
+
+from __future__ import annotations
+
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+
+from proxy.config.load import load
+from proxy.errors import ConfigError
+
+ADDRESS = 'an address such as "127.0.0.1:8080", ":8080" or "unix:/run/site.sock"'
+URL = 'a URL such as "http://127.0.0.1:8000", or "unix:/run/app.sock"'
+ADMIN = 'a loopback address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off'
+LASTING = "a duration longer than 0, such as 30s or 5m"
+DURATION = "a duration such as 30s, 5m or 1d"
+BACKEND = "a backend that exists (locmem or dummy, or its dotted path)"
+NETWORK = 'a network such as "10.0.0.0/8", or an address'
+TOKEN = "a token is not supported yet, use a loopback address or a Unix socket"
+UP = "upstream: http://127.0.0.1:8000\n"
+GIVE = "give it with --upstream http://127.0.0.1:8000, or with upstream: in the file"
+
+
+def faults(text: str | bytes, folder: Path, **environ: str) -> list[str]:
+    (folder / "site.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with chdir(folder), pytest.raises(ConfigError) as raised:
+        load(Path("site.yaml"), environ, {})
+    return [str(fault).removeprefix("config error: ") for fault in raised.value.faults]
+
+
+def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
+    return pytest.param(UP + yaml, f"site.yaml:{at}: {expected}", id=id)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # names
+        line("limit: {}", 'limit: expected a known key, found an unknown key; did you mean "limits"?', id="section-misspelt"),
+        line(
+            "timeouts:\n  idel: 3s",
+            'timeouts.idel: expected a known key, found an unknown key; did you mean "idle"?',
+            at=3,
+            id="key-misspelt",
+        ),
+        line("Listen: 8081", 'Listen: expected a known key, found an unknown key; did you mean "listen"?', id="key-in-capitals"),
+        line(
+            "timeouts: {zzz: 1}",
+            "timeouts.zzz: expected one of header, body, idle, write or drain, found an unknown key",
+            id="key-like-none",
+        ),
+        line(
+            "routes: []",
+            "routes: expected a known key, found an unknown key; routes are not built yet; leave it out",
+            id="routes-not-yet",
+        ),
+        line(
+            "CACHES: {default: {BACKEND: locmem, KEY_FUNCTION: a.b}}",
+            "CACHES.default.KEY_FUNCTION: expected a known key, found an unknown key; keys are made by sitecache; leave it out",
+            id="key-function",
+        ),
+        line(
+            "CACHES: {default: {BACKEND: locmem, MAX_ENTRIES: 5}}",
+            "CACHES.default.MAX_ENTRIES: expected a known key, found an unknown key; it belongs under OPTIONS",
+            id="misplaced",
+        ),
+        line(
+            "workers: 1\nworkers: 2",
+            'workers: expected each key once, found "workers" again; the first is at site.yaml:2',
+            at=3,
+            id="key-twice",
+        ),
+        line("[a]: 1", "the file: expected the name of a setting, found a list", id="key-is-a-list"),
+        # shapes
+        line(
+            "timeouts: 5s",
+            'timeouts: expected a mapping with header, body, idle, write and drain, found "5s"',
+            id="scalar-for-section",
+        ),
+        line(
+            "timeouts:",
+            "timeouts: expected a mapping with header, body, idle, write and drain, found nothing; "
+            "leave the key out to use the defaults",
+            id="empty-section",
+        ),
+        line("workers: [1]", "workers: expected a whole number from 1 to 1024, or auto, found a list", id="list-for-scalar"),
+        line("workers: {n: 1}", "workers: expected a whole number from 1 to 1024, or auto, found a mapping", id="mapping-for-scalar"),
+        line("trusted_proxies: {a: 1}", f"trusted_proxies: expected {NETWORK}, or a list, found a mapping", id="mapping-for-list"),
+        line("listen: []", f"listen: expected {ADDRESS}, or a list of them, found a list; the list is empty", id="no-listener"),
+        line("listen:", f"listen: expected {ADDRESS}, or a list, found nothing", id="listen-null"),
+        line("listen: [[8080]]", f"listen[0]: expected {ADDRESS}, found a list", id="list-in-list"),
+        line("CACHES: [locmem]", "CACHES: expected a mapping of names, found a list", id="caches-a-list"),
+        # numbers
+        line("workers: true", "workers: expected a whole number from 1 to 1024, or auto, found the boolean true", id="bool-for-count"),
+        line("workers: 0", "workers: expected a whole number from 1 to 1024, or auto, found 0", id="no-workers"),
+        line("workers: -1", "workers: expected a whole number from 1 to 1024, or auto, found -1", id="negative-workers"),
+        line("workers: 1.5", "workers: expected a whole number from 1 to 1024, or auto, found 1.5", id="half-a-worker"),
+        line("workers: 2000", "workers: expected a whole number from 1 to 1024, or auto, found 2000", id="too-many-workers"),
+        line(
+            "workers: atuo",
+            'workers: expected a whole number from 1 to 1024, or auto, found "atuo"; did you mean "auto"?',
+            id="auto-misspelt",
+        ),
+        line(
+            'workers: "2"',
+            'workers: expected a whole number from 1 to 1024, or auto, found "2"; leave out the quotes',
+            id="text-for-count",
+        ),
+        line("workers: 0x10", "workers: expected a whole number from 1 to 1024, or auto, found 0x10", id="hexadecimal"),
+        line("workers: 010", "workers: expected a whole number from 1 to 1024, or auto, found 010", id="octal-or-not"),
+        line("limits: {headers: 0}", "limits.headers: expected a whole number of at least 1, found 0", id="zero-headers"),
+        line(
+            "limits: {headers: 99999999999}",
+            "limits.headers: expected a whole number of at least 1, found 99999999999",
+            id="count-too-large",
+        ),
+        line("upstream_x: 1", 'upstream_x: expected a known key, found an unknown key; did you mean "upstream"?', id="near-upstream"),
+        # durations
+        line("timeouts: {header: 5 minutes}", f'timeouts.header: expected {LASTING}, found "5 minutes"', id="words-for-duration"),
+        line("timeouts: {header: 0}", f"timeouts.header: expected {LASTING}, found 0", id="zero-timeout"),
+        line("timeouts: {header: -5}", f"timeouts.header: expected {LASTING}, found -5", id="negative-timeout"),
+        line("timeouts: {header: yes}", f"timeouts.header: expected {LASTING}, found the boolean yes", id="bool-for-duration"),
+        line("timeouts: {header: null}", f"timeouts.header: expected {LASTING}, found null", id="null-for-duration"),
+        line("timeouts: {header: .inf}", f"timeouts.header: expected {LASTING}, found .inf", id="infinite"),
+        line("timeouts: {header: 1:30}", f"timeouts.header: expected {LASTING}, found 1:30", id="sexagesimal"),
+        line("timeouts: {header: 1e3}", f'timeouts.header: expected {LASTING}, found "1e3"', id="exponent"),
+        line("stale_if_error: 100 years", f'stale_if_error: expected {DURATION}, found "100 years"', id="years"),
+        line("stale_if_error: 9999999999", f"stale_if_error: expected {DURATION}, found 9999999999", id="duration-too-long"),
+        line("stale_if_error: 0.0001", f"stale_if_error: expected {DURATION}, found 0.0001", id="duration-too-short"),
+        line("stale_if_error: 00:30", f'stale_if_error: expected {DURATION}, found "00:30"', id="clock-time"),
+        line(
+            "CACHES: {default: {BACKEND: locmem, TIMEOUT: None}}",
+            f'CACHES.default.TIMEOUT: expected {DURATION}, or null, found "None"; YAML writes it null',
+            id="python-none",
+        ),
+        # sizes
+        line("limits: {body: 1 gigabyte}", 'limits.body: expected a size such as 64KiB or 10MB, found "1 gigabyte"', id="size-in-words"),
+        line("limits: {body: 1.5}", "limits.body: expected a size such as 64KiB or 10MB, found 1.5", id="half-a-byte"),
+        line("limits: {body: 5m}", 'limits.body: expected a size such as 64KiB or 10MB, found "5m"', id="duration-for-size"),
+        line("limits: {body: -1}", "limits.body: expected a size such as 64KiB or 10MB, found -1", id="negative-size"),
+        line("limits: {body: 9999999TiB}", 'limits.body: expected a size such as 64KiB or 10MB, found "9999999TiB"', id="size-too-large"),
+        line(
+            "limits: {stored_body: 0}",
+            "limits.stored_body: expected a size of at least 1 byte, such as 64KiB, found 0",
+            id="zero-where-meaningless",
+        ),
+        # text
+        line(
+            "CACHE_MIDDLEWARE_KEY_PREFIX: 123",
+            "CACHE_MIDDLEWARE_KEY_PREFIX: expected a string, found 123; put it in quotes if that is the text you mean",
+            id="number-for-text",
+        ),
+        line(
+            "CACHE_MIDDLEWARE_KEY_PREFIX: no",
+            "CACHE_MIDDLEWARE_KEY_PREFIX: expected a string, found the boolean no; put it in quotes if that is the text you mean",
+            id="norway",
+        ),
+        line("CACHE_MIDDLEWARE_KEY_PREFIX:", "CACHE_MIDDLEWARE_KEY_PREFIX: expected a string, found nothing", id="nothing-for-text"),
+        line(
+            'CACHE_MIDDLEWARE_KEY_PREFIX: "a\\nb"',
+            'CACHE_MIDDLEWARE_KEY_PREFIX: expected a string, found "a\\nb"; it holds a control character',
+            id="newline-in-text",
+        ),
+        line(
+            'CACHE_MIDDLEWARE_KEY_PREFIX: "\\ud800"',
+            'CACHE_MIDDLEWARE_KEY_PREFIX: expected a string, found "\\ud800"; it holds a control character',
+            id="lone-surrogate",
+        ),
+        # words
+        line("access_log: jsn", 'access_log: expected off, text or json, found "jsn"; did you mean "json"?', id="word-misspelt"),
+        line("access_log: on", "access_log: expected off, text or json, found the boolean on", id="access-log-on"),
+        line("access_log: [text]", "access_log: expected off, text or json, found a list", id="list-for-word"),
+        line("client_cache_control:", "client_cache_control: expected honour, ignore or trusted, found nothing", id="no-word"),
+        # listeners
+        line("listen: localhost", f'listen[0]: expected {ADDRESS}, found "localhost"; the port is missing', id="no-port"),
+        line("listen: 'localhost:'", f'listen[0]: expected {ADDRESS}, found "localhost:"; the port is missing', id="empty-port"),
+        line("listen: a:http", f'listen[0]: expected {ADDRESS}, found "a:http"; the port is not a number', id="named-port"),
+        line("listen: 70000", f"listen[0]: expected {ADDRESS}, found 70000; a port is a number from 0 to 65535", id="port-too-large"),
+        line("listen: '::1:80'", f'listen[0]: expected {ADDRESS}, found "::1:80"; an IPv6 address stands in brackets: [::1]:8080', id="bare-ipv6"),
+        line("listen: '[::g]:80'", f'listen[0]: expected {ADDRESS}, found "[::g]:80"; [::g] is not an IPv6 address', id="not-ipv6"),
+        line("listen: 1.2.3.999:80", f'listen[0]: expected {ADDRESS}, found "1.2.3.999:80"; "1.2.3.999" is not an IPv4 address', id="not-ipv4"),
+        line("listen: a b:80", f'listen[0]: expected {ADDRESS}, found "a b:80"; "a b" is not a host name', id="not-a-name"),
+        line(
+            "listen: http://a:80",
+            f'listen[0]: expected {ADDRESS}, found "http://a:80"; an address to listen on has no scheme: write host:port',
+            id="url-for-listener",
+        ),
+        line("listen: /run/a", f'listen[0]: expected {ADDRESS}, found "/run/a"; did you mean "unix:/run/a"?', id="bare-path"),
+        line(
+            "listen: unix:run/a",
+            f'listen[0]: expected {ADDRESS}, found "unix:run/a"; the path of a Unix socket is absolute: unix:/run/site.sock',
+            id="relative-socket",
+        ),
+        line(
+            f"listen: unix:/{'a' * 107}",
+            f'listen[0]: expected {ADDRESS}, found "unix:/{"a" * 71}..."; the path of a Unix socket has at most 107 bytes',
+            id="socket-path-too-long",
+        ),
+        line(
+            "listen: [8081, '127.0.0.1:8081']",
+            'listen[1]: expected an address of its own, found "127.0.0.1:8081"; listen[0] is "127.0.0.1:8081"',
+            id="listener-twice",
+        ),
+        line(
+            "listen: [':8081', '[::1]:8081']",
+            'listen[1]: expected an address of its own, found "[::1]:8081"; listen[0] is ":8081"',
+            id="listener-covered",
+        ),
+        # upstream loops, admin
+        line("admin: 0.0.0.0:9180", f'admin.listen: expected {ADMIN}, found "0.0.0.0:9180"; {TOKEN}', id="admin-public"),
+        line("admin: {listen: ':9180'}", f'admin.listen: expected {ADMIN}, found ":9180"; {TOKEN}', id="admin-every-address"),
+        line("admin: {listen: site.internal:9180}", f'admin.listen: expected {ADMIN}, found "site.internal:9180"; {TOKEN}', id="admin-name"),
+        line("admin: of", f'admin.listen: expected {ADMIN}, found "of"; did you mean "off"?', id="off-misspelt"),
+        line("admin: null", "admin: expected a mapping with listen, found null; leave the key out to use the defaults", id="admin-null"),
+        line(
+            "admin: localhost:8080",
+            'admin.listen: expected an address of its own, found "localhost:8080"; listen[0] is "127.0.0.1:8080"',
+            id="admin-is-listener",
+        ),
+        line(
+            "admin: 127.0.0.1:8000",
+            'admin.listen: expected an address other than the upstream\'s, found "127.0.0.1:8000"',
+            id="admin-is-upstream",
+        ),
+        # proxies, cookies
+        line("trusted_proxies: [10.0.0.1/8]", f'trusted_proxies[0]: expected {NETWORK}, found "10.0.0.1/8"; did you mean "10.0.0.0/8"?', id="host-bits"),
+        line("trusted_proxies: nginx", f'trusted_proxies[0]: expected {NETWORK}, found "nginx"', id="proxy-by-name"),
+        line("cookies: {ignore: ['a b']}", 'cookies.ignore[0]: expected the name of a cookie, * standing for any text, found "a b"', id="cookie-name"),
+        # limits
+        line(
+            "limits: {target: 65KiB}",
+            "limits.target: expected at most limits.header_bytes (64KiB), which the target is part of, found 65KiB",
+            id="target-above-head",
+        ),
+        # caches
+        line("CACHES: {}", 'CACHES: expected a cache named "default", found no cache', id="no-cache"),
+        line(
+            "CACHES:\n  defualt: {BACKEND: locmem}",
+            'CACHES: expected a cache named "default", found "defualt"; rename "defualt"',
+            id="default-misspelt",
+        ),
+        line("CACHES: {default: {TIMEOUT: 5}}", f"CACHES.default.BACKEND: expected {BACKEND}, found nothing", id="no-backend"),
+        line(
+            "CACHES: {default: {BACKEND: locmen}}",
+            f'CACHES.default.BACKEND: expected {BACKEND}, found "locmen"; did you mean "locmem"?',
+            id="backend-misspelt",
+        ),
+        line(
+            "CACHES: {default: {BACKEND: my.own.Cache}}",
+            f'CACHES.default.BACKEND: expected {BACKEND}, found "my.own.Cache"',
+            id="own-backend",
+        ),
+        *(
+            line(
+                f"CACHES: {{default: {{BACKEND: django.core.cache.backends.{name}, LOCATION: [a, b], OPTIONS: {{db: 1}}}}}}",
+                f'CACHES.default.BACKEND: expected {BACKEND}, found "django.core.cache.backends.{name}"; '
+                "Django's other backends are not built yet",
+                id=name,
+            )
+            for name in ("redis.RedisCache", "memcached.PyMemcacheCache", "filebased.FileBasedCache", "db.DatabaseCache")
+        ),
+        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX and VERSION, found nothing", id="empty-cache"),
+        line(
+            "CACHES: {default: {BACKEND: locmem}, pages: {BACKEND: locmem}}\nCACHE_MIDDLEWARE_ALIAS: page",
+            'CACHE_MIDDLEWARE_ALIAS: expected a cache of CACHES ("default" or "pages"), found "page"; did you mean "pages"?',
+            at=3,
+            id="alias-of-nothing",
+        ),
+        line(
+            "CACHES: {default: {BACKEND: locmem, OPTIONS: {MAX_ENTRIES: 0}}}",
+            "CACHES.default.OPTIONS.MAX_ENTRIES: expected a whole number of at least 1, or null, found 0",
+            id="no-entries",
+        ),
+        # the environment
+        line(
+            "workers: ${N}",
+            "workers: expected the environment variable N to be set, found no such variable; set it, or give a default: ${N:-...}",
+            id="variable-unset",
+        ),
+        line(
+            "workers: ${N", 'workers: expected "${VAR}" or "${VAR:-default}", found "${N"; write $${ for the characters ${ themselves',
+            id="variable-unclosed",
+        ),
+        line(
+            "workers: ${1-N}", 'workers: expected "${VAR}" or "${VAR:-default}", found "${1-N}"; write $${ for the characters ${ themselves',
+            id="variable-misnamed",
+        ),
+        line("workers: ${EMPTY}", 'workers: expected a whole number from 1 to 1024, or auto, found ""', id="variable-empty"),
+        line(
+            "CACHES: {default: {BACKEND: '${N}'}}",
+            "CACHES.default.BACKEND: expected the environment variable N to be set, found no such variable; "
+            "set it, or give a default: ${N:-...}",
+            id="variable-unset-where-a-value-is-needed",
+        ),
+        line("stale_if_error: ٣s", f'stale_if_error: expected {DURATION}, found "٣s"', id="digits-of-another-script"),
+        line("listen: a/b", f'listen[0]: expected {ADDRESS}, found "a/b"', id="path-for-listener"),
+        line("limits: {<<: [!x {body: 1}]}", 'limits.<<[0]: expected a plain value, found the tag "!x"', id="merge-of-a-tag"),
+        # odd YAML
+        line("workers: !!python/name:os.system x", 'workers: expected a plain value, found the tag "tag:yaml.org,2002:python/name:os.system"', id="python-tag"),
+        line("workers: !mine 2", 'workers: expected a plain value, found the tag "!mine"', id="own-tag"),
+        line("listen: &a [*a]", "listen[0]: expected a value, found an alias that contains itself", id="alias-of-itself"),
+        line("limits: {<<: 5}", "limits.<<: expected a mapping to merge, found something else", id="merge-of-a-number"),
+    ],
+)  # fmt: skip
+def test_one_fault(text: str, expected: str, tmp_path: Path) -> None:
+    assert faults(text, tmp_path, EMPTY="") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("upstream", "found"),
+    [
+        pytest.param("8000", '8000; put it in quotes if that is the text you mean', id="port-alone"),
+        pytest.param("'8000'", '"8000"; did you mean "http://127.0.0.1:8000"?', id="port-alone-quoted"),
+        pytest.param("app:8000", '"app:8000"; did you mean "http://app:8000"?', id="no-scheme"),
+        pytest.param("/run/app.sock", '"/run/app.sock"; did you mean "unix:/run/app.sock"?', id="bare-path"),
+        pytest.param("unix:///run/app.sock", '"unix:///run/app.sock"; did you mean "unix:/run/app.sock"?', id="unix-with-slashes"),
+        pytest.param("ftp://a", '"ftp://a"', id="other-scheme"),
+        pytest.param("http://", '"http://"; the host is missing', id="no-host"),
+        pytest.param("http://:80", '"http://:80"; the host is missing', id="port-without-host"),
+        pytest.param("http://a:x", '"http://a:x"; the port is not a number', id="named-port"),
+        pytest.param("http://a:0", '"http://a:0"; a port is a number from 1 to 65535', id="port-zero"),
+        pytest.param("http://a:80/b", '"http://a:80/b"; it must not hold a path or a query: each request keeps its own', id="path"),
+        pytest.param("http://a?b", '"http://a?b"; it must not hold a path or a query: each request keeps its own', id="query"),
+        pytest.param("http://me:pw@a", '"http://***@a"; it must not hold credentials', id="credentials-masked"),
+        pytest.param("http://256.1.1.1", '"http://256.1.1.1"; "256.1.1.1" is not an IPv4 address', id="not-ipv4"),
+        pytest.param("app:99999", '"app:99999"', id="port-too-large"),
+        pytest.param("'http://[::1'", '"http://[::1"', id="bracket-open"),
+        pytest.param("http://-a", '"http://-a"; "-a" is not a host name', id="not-a-name"),
+        pytest.param("'http://a b'", '"http://a b"; "a b" is not a host name', id="space"),
+    ],
+)  # fmt: skip
+def test_upstream_that_is_no_address(upstream: str, found: str, tmp_path: Path) -> None:
+    got = faults(f"upstream: {upstream}", tmp_path)
+    assert got == [f"site.yaml:1: upstream.url: expected {URL}, found {found}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("workers: 2", f"upstream: expected the address of the application, found nothing; {GIVE}", id="absent"),
+        pytest.param("upstream:", f"site.yaml:1: upstream: expected the address of the application, found nothing; {GIVE}", id="null"),
+        pytest.param("upstream: {max_idle: 3}", f"site.yaml:1: upstream.url: expected {URL}, found nothing; {GIVE}", id="without-url"),
+        pytest.param("upstream: [a]", "site.yaml:1: upstream: expected a mapping with url, timeouts, max_idle, resolve_every and ca_file, found a list", id="list"),
+        pytest.param(
+            "upstream: http://127.0.0.1:8080",
+            'site.yaml:1: upstream.url: expected an address that is not our own, found "http://127.0.0.1:8080"; '
+            'listen[0] is "127.0.0.1:8080": requests would go round in a loop',
+            id="loop",
+        ),
+        pytest.param(
+            "upstream: http://localhost:80\nlisten: ':80'",
+            'site.yaml:1: upstream.url: expected an address that is not our own, found "http://localhost:80"; '
+            'listen[0] is ":80": requests would go round in a loop',
+            id="loop-through-every-address",
+        ),
+        pytest.param(
+            "upstream: unix:/run/a\nlisten: unix:/run/a",
+            'site.yaml:1: upstream.url: expected an address that is not our own, found "unix:/run/a"; '
+            'listen[0] is "unix:/run/a": requests would go round in a loop',
+            id="loop-through-a-socket",
+        ),
+        pytest.param(
+            "upstream: {url: https://a, ca_file: ./nowhere.pem}",
+            'site.yaml:1: upstream.ca_file: expected the path of a file of certificates, or null, found "./nowhere.pem"; no such file',
+            id="no-certificates",
+        ),
+        pytest.param(b"", "site.yaml: the file: expected a mapping of settings, found nothing: the file is empty", id="empty"),
+        pytest.param(b"# only\n---\n", "site.yaml: the file: expected a mapping of settings, found nothing: the file is empty", id="comments-only"),
+        pytest.param(b"!x {upstream: a}", 'site.yaml:1: the file: expected a plain value, found the tag "!x"', id="tag-at-top"),
+        pytest.param(b"- a", "site.yaml: the file: expected a mapping of settings, found a list at the top", id="list-at-top"),
+        pytest.param(b"a", "site.yaml: the file: expected a mapping of settings, found a single value at the top", id="scalar-at-top"),
+        pytest.param(b"a: 1\n\xff", "site.yaml:2: the file: expected UTF-8 text, found the byte 0xff", id="not-utf-8"),
+        pytest.param(b"a: 1\nb: [", "site.yaml:2: the file: expected valid YAML, found a mistake (expected the node content, but found '<stream end>')", id="unclosed"),
+        pytest.param(b"a:\n\tb: 1", "site.yaml:2: the file: expected valid YAML, found a mistake (found character '\\t' that cannot start any token)", id="tab"),
+        pytest.param(b"a: 1\n\x07", "site.yaml:2: the file: expected valid YAML, found a control character", id="bell"),
+        pytest.param(b"a: 1\n---\nb: 1", "site.yaml:2: the file: expected valid YAML, found a mistake (but found another document)", id="two-documents"),
+        pytest.param(b"a: *b", "site.yaml:1: the file: expected valid YAML, found a mistake (found undefined alias 'b')", id="no-such-anchor"),
+        pytest.param(b'a: "\\UFFFFFFFF"', "site.yaml: the file: expected valid YAML, found an escape or a number that YAML cannot hold", id="no-such-character"),
+        pytest.param(b"[" * 20000, "site.yaml: the file: expected valid YAML, found lists or mappings nested too deeply", id="deep"),
+        pytest.param(b"#" * 1100000, "site.yaml: the file: expected a file of at most 1 MiB, found a larger one", id="large"),
+        pytest.param(
+            "\n".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9) if i else '{b: 1, c: 2, d: 3}'}]}}" for i in range(600)),
+            'site.yaml: the file: expected at most 10000 merged keys, found more, by "<<"',
+            id="merges-of-merges",
+        ),
+    ],
+)  # fmt: skip
+def test_file_as_a_whole(text: str | bytes, expected: str, tmp_path: Path) -> None:
+    assert faults(text, tmp_path) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        pytest.param("nowhere.yaml", "nowhere.yaml: the file: expected a YAML file that can be read, found no such file or directory", id="missing"),
+        pytest.param(".", ".: the file: expected a YAML file that can be read, found is a directory", id="directory"),
+        pytest.param("a\0b", "a\\x00b: the file: expected a YAML file that can be read, found an impossible path", id="nul"),
+        pytest.param("a\nb", "a\\nb: the file: expected a YAML file that can be read, found no such file or directory", id="newline"),
+    ],
+)  # fmt: skip
+def test_file_that_is_none(path: str, found: str, tmp_path: Path) -> None:
+    with chdir(tmp_path), pytest.raises(ConfigError) as raised:
+        load(Path(path), {}, {})
+    assert str(raised.value) == f"config error: {found}"
+
+
+def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = "limit: 1\nlisten: [x]\nlimits: {target: 1GiB}\nadmin: ${NOPE}\nCACHES: {a: {BACKEND: redis}, b: {}}\n"
+    got = faults(text, tmp_path, SITECACHE_WORKERS="many")
+    assert [fault.split(": expected")[0] for fault in got] == [
+        "site.yaml:1: limit",
+        "site.yaml:2: listen[0]",
+        "site.yaml:3: limits.target",
+        "site.yaml:4: admin",
+        "site.yaml:5: CACHES.a.BACKEND",
+        "site.yaml:5: CACHES.b.BACKEND",
+        "site.yaml:5: CACHES",
+        "upstream",
+        "environment SITECACHE_WORKERS: workers",
+    ]
+
+
+def test_billion_laughs_end_early(tmp_path: Path) -> None:
+    levels = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 60)]
+    got = faults("\n".join(["a0: &a0 lol", *levels]), tmp_path)
+    assert len(got) == 61
+
+
+def test_faults_are_listed_up_to_a_hundred(tmp_path: Path) -> None:
+    assert len(faults("\n".join(f"zz{i}: 1" for i in range(500)), tmp_path)) <= 101
