@@ -1,0 +1,1 @@
+"""How many requests a second does sitecache answer, with nginx and Varnish beside it in the same run?"""

@@ -1,0 +1,74 @@
+"""What did one run of wrk measure, and was every answer whole and a success?"""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.load.traffic import PAGE_BYTES
+
+SCRIPT = Path(__file__).with_name("wrk.lua")
+CONNECTIONS = 64
+MARK = "WRK "
+
+
+class LoadError(Exception):
+    """The round did not do what its load claims; its figure would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrkResult:
+    """What wrk.lua reports: counts over the whole run, latencies in milliseconds."""
+
+    requests: int
+    seconds: float
+    bytes: int
+    connect: int
+    read: int
+    write: int
+    status: int
+    timeout: int
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def per_second(self) -> float:
+        """Requests answered per second."""
+        return self.requests / self.seconds
+
+    def faults(self) -> list[str]:
+        """What was not as it must be, in words; empty for a clean run."""
+        found = [
+            f"{getattr(self, kind)} {kind} errors"
+            for kind in ("connect", "read", "write", "status", "timeout")
+            if getattr(self, kind)
+        ]
+        if not self.requests:
+            found.append("no request was answered")
+        elif self.bytes / self.requests < PAGE_BYTES:
+            found.append(f"{self.bytes / self.requests:.0f} bytes an answer, less than one page")
+        return found
+
+
+def parse(output: str) -> WrkResult:
+    """Read the line that wrk.lua writes; raises LoadError where there is none."""
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            return WrkResult(**json.loads(line.removeprefix(MARK)))
+    raise LoadError(f"wrk reported nothing: {output.strip()[-500:]!r}")
+
+
+def run(port: int, seconds: int, core: int, args: Sequence[str]) -> WrkResult:
+    """Load the server on `port` from one thread on `core`; raises LoadError unless every answer was good."""
+    command = [
+        *("taskset", "-c", str(core), "wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s"),
+        *("--timeout", "5s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}/", "--", *args),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    if ended.returncode:
+        raise LoadError(f"wrk ended with {ended.returncode}: {ended.stderr.strip() or ended.stdout.strip()}")
+    result = parse(ended.stdout)
+    if faults := result.faults():
+        raise LoadError("; ".join(faults))
+    return result

@@ -1,0 +1,156 @@
+"""Does the load benchmark send what it says, read wrk aright and reckon its table correctly?"""
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.bench.load import report, traffic
+from tests.bench.load.rounds import Round, claim_fault
+from tests.bench.load.wrk import LoadError, WrkResult, parse
+
+GOOD = {
+    "requests": 1000,
+    "seconds": 2.0,
+    "bytes": 4_500_000,
+    "connect": 0,
+    "read": 0,
+    "write": 0,
+    "status": 0,
+    "timeout": 0,
+    "p50_ms": 0.5,
+    "p99_ms": 1.5,
+}
+
+
+def measured(server: str, number: int, per_second: float, load: str = "hits") -> Round:
+    return Round(load, server, number, per_second, 0.5, 1.5, 0.99, 1000, 0)
+
+
+ROUNDS = [
+    measured("sitecache", 1, 60_000),
+    measured("nginx", 1, 80_000),
+    measured("sitecache", 2, 45_000),
+    measured("nginx", 2, 50_000),
+    measured("sitecache", 3, 70_000),
+    measured("nginx", 3, 70_000),
+    measured("sitecache", 1, 9_000, "cold"),
+]
+
+
+def test_zipf_gives_each_url_a_chance_of_one_over_its_rank() -> None:
+    counts = Counter(traffic.zipf_choices(2_000, 100_000, random.Random(1)))
+    # H(2000) is 8.18, so the first URL has 12.2 % of the requests, the second half and the tenth a tenth of that.
+    assert counts[0] == pytest.approx(12_225, rel=0.05)
+    assert counts[1] == pytest.approx(6_112, rel=0.05)
+    assert counts[9] == pytest.approx(1_222, rel=0.15)
+    assert set(counts) <= set(range(2_000))
+
+
+def test_each_visitor_has_twelve_fields_of_its_own() -> None:
+    everyone = [traffic.visitor_fields(number, "127.0.0.1:1") for number in range(traffic.VISITORS)]
+    assert {len({name for name, _ in fields}) for fields in everyone} == {12}
+    assert len({dict(fields)["Cookie"] for fields in everyone}) == traffic.VISITORS
+    assert everyone[7] == traffic.visitor_fields(7, "127.0.0.1:1")
+
+
+def test_the_file_for_wrk_holds_whole_requests(tmp_path: Path) -> None:
+    traffic.write_requests(tmp_path / "requests", traffic.STORED, "127.0.0.1:1")
+    written = (tmp_path / "requests").read_bytes()
+    *requests, rest = written.split(b"\r\n\r\n")
+    assert (len(requests), rest) == (traffic.REQUESTS, b"")
+    assert all(one.startswith(b"GET /pages/0") for one in requests)
+
+
+def test_new_url_requests_have_one_place_for_the_path(tmp_path: Path) -> None:
+    traffic.write_new_url_requests(tmp_path / "requests", "127.0.0.1:1")
+    requests = (tmp_path / "requests").read_bytes().split(b"\r\n\r\n")[:-1]
+    assert len(requests) == traffic.VISITORS
+    assert all(one.startswith(b"GET @ HTTP/1.1\r\n") and one.count(b"@") == 1 for one in requests)
+
+
+def test_pages_differ_and_have_one_length() -> None:
+    paths = [f"{prefix}{7:010d}" for prefix in (traffic.STORED, traffic.UNCACHEABLE, traffic.COLD)]
+    assert {len(traffic.page(path)) for path in paths} == {traffic.PAGE_BYTES}
+    assert len({traffic.page(path) for path in paths}) == len(paths)
+
+
+def test_wrk_output_is_read_among_its_own_lines() -> None:
+    result = parse(f"Running 5s test\n  1 threads and 64 connections\nWRK {json.dumps(GOOD)}\n")
+    assert result == WrkResult(**GOOD)
+    assert result.per_second == 500
+    assert result.faults() == []
+
+
+def test_wrk_output_without_a_report_is_an_error() -> None:
+    with pytest.raises(LoadError, match="unable to connect"):
+        parse("unable to connect to 127.0.0.1:1 Connection refused\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        pytest.param({"connect": 1}, "1 connect errors", id="connect"),
+        pytest.param({"read": 2}, "2 read errors", id="read"),
+        pytest.param({"write": 3}, "3 write errors", id="write"),
+        pytest.param({"status": 4}, "4 status errors", id="status"),
+        pytest.param({"timeout": 5}, "5 timeout errors", id="timeout"),
+        pytest.param({"requests": 0}, "no request was answered", id="nothing"),
+        pytest.param({"bytes": 300_000}, "300 bytes an answer, less than one page", id="no-bodies"),
+    ],
+)
+def test_wrk_faults(change: dict[str, int], fault: str) -> None:
+    assert WrkResult(**{**GOOD, **change}).faults() == [fault]
+
+
+@pytest.mark.parametrize(
+    ("load", "asked", "holds"),
+    [
+        pytest.param("hits", 0, True, id="hits-from-the-cache"),
+        pytest.param("hits", 100, True, id="hits-nearly-all-from-the-cache"),
+        pytest.param("hits", 101, False, id="hits-that-were-forwarded"),
+        pytest.param("uncacheable", 100_000, True, id="uncacheable-all-forwarded"),
+        pytest.param("uncacheable", 99_999, False, id="uncacheable-one-not-forwarded"),
+        pytest.param("cold", 100_064, True, id="cold-with-requests-under-way"),
+        pytest.param("cold", 100_065, False, id="cold-asked-twice"),
+        pytest.param("ceiling", 0, True, id="ceiling-has-no-origin"),
+    ],
+)
+def test_the_origins_count_must_fit_the_load(load: str, asked: int, holds: bool) -> None:
+    assert (claim_fault(load, 100_000, asked) == "") is holds
+
+
+def test_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    assert report.ratio(ROUNDS, "hits", "sitecache") == pytest.approx(0.9)
+
+
+def test_ratio_without_the_yardstick_is_none() -> None:
+    assert report.ratio(ROUNDS, "cold", "sitecache") is None
+
+
+def test_rows_are_medians_by_load_and_server() -> None:
+    assert report.rows(ROUNDS) == [
+        ("hits", "sitecache", "60,000", "45,000 to 70,000", "0.90", "0.50", "1.50", "99%"),
+        ("hits", "nginx", "70,000", "50,000 to 80,000", "1.00", "0.50", "1.50", "99%"),
+        ("cold", "sitecache", "9,000", "9,000 to 9,000", "", "0.50", "1.50", "99%"),
+    ]
+
+
+def test_text_table_lines_up() -> None:
+    head, *lines = report.text_table(ROUNDS).splitlines()
+    assert len(lines) == 3
+    assert {line.index(rate) + len(rate) for line, rate in zip(lines, ("60,000", "70,000", "9,000"), strict=True)} == {
+        head.index("requests/s") + len("requests/s")
+    }
+
+
+def test_kept_files_hold_the_table_and_every_round(tmp_path: Path) -> None:
+    facts = {"date": "2025-07-01 10:00 UTC", "commit": "abc1234 with changes not committed"}
+    table, raw = report.keep(tmp_path / "new", ROUNDS, facts)
+    assert "| hits | nginx | 70,000 | 50,000 to 80,000 | 1.00 | 0.50 | 1.50 | 99% |" in table.read_text()
+    assert raw.name == "load-2025-07-01-abc1234.json"
+    kept = json.loads(raw.read_text())
+    assert kept["facts"] == facts
+    assert [Round(**each) for each in kept["rounds"]] == ROUNDS
