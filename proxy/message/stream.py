@@ -32,3 +32,10 @@ class Source(Protocol):
 
     def abandon(self) -> None:
         """Nobody wants the rest."""
+
+
+class Arriving(Source, Protocol):
+    """A body on its way to us, which begins to be given when a sink is attached."""
+
+    def attach(self, sink: Sink) -> None:
+        """Give what has come already, and from now on what comes."""

@@ -49,8 +49,8 @@ class Detail(StrEnum):
     NO_FRESHNESS = "no-freshness"
     NOT_REUSABLE = "not-reusable"
     TOO_LARGE = "too-large"
-    INCOMPLETE = "incomplete"
-    STORAGE_REFUSED = "storage-refused"
+    UNDELIMITED = "undelimited"
+    """The body ended with the connection, and nobody can tell whether it was whole."""
     # The stored response had to be, or was, validated.
     NO_CACHE = "no-cache"
     # A stale response was served.
@@ -95,6 +95,8 @@ class Fetch:
 
     reason: ForwardReason
     detail: Detail | None = None
+    fallback: StoredResponse | None = None
+    """What may stand in for the origin should it fail."""
 
 
 @dataclass(frozen=True, slots=True)

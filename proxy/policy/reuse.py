@@ -114,4 +114,4 @@ def _stale(asked: RequestTerms, stored: StoredResponse, now: UnixTime) -> Reuse:
 def _ask_origin(stored: StoredResponse, reason: ForwardReason, detail: Detail | None) -> Validate | Fetch:
     if stored.terms.has_validator:
         return Validate(stored, reason, detail)
-    return Fetch(reason, detail)
+    return Fetch(reason, detail, stored)

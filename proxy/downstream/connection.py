@@ -1,0 +1,508 @@
+"""One client's connection: which request comes next, and how does its response go out?
+
+Requests that are pipelined are answered one after the other: the next is read when the response before it has been
+handed to the transport. A hit is read, answered and written within one call of ``data_received``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import cast
+
+from proxy.config.model import ClientTimeouts
+from proxy.deadlines import NEVER, Deadlines
+from proxy.downstream.body import RequestBody
+from proxy.downstream.parser import HeadLimits, HeadParser
+from proxy.errors import RequestError
+from proxy.exchange.client import FarEnd
+from proxy.exchange.counters import Counters
+from proxy.message.chunked import chunk, last_chunk
+from proxy.message.fields import RawField, serialise
+from proxy.message.framing import NO_BODY, Chunked, Framing, Length, UntilClose
+from proxy.message.heads import Request, Response
+from proxy.message.hosts import canonical_host
+from proxy.message.stream import Arriving
+from proxy.policy.forwarding import end_to_end, trusted_scheme
+
+#: Pipelined bytes held while a response is on its way; then the client is paused.
+_PIPELINED = 64 * 1024
+#: Unsent bytes at which whoever writes is asked to wait.
+_UNSENT_HIGH = 1024 * 1024
+_UNSENT_LOW = 256 * 1024
+#: Bytes read and dropped before closing, so that the client can read our last response instead of a reset.
+_DRAINED = 64 * 1024
+_DRAIN_SECONDS = 5.0
+#: A body up to this size is copied behind its head, so that both leave in one call.
+_JOINED = 64 * 1024
+
+_CLOSE = b"Connection: close\r\n"
+_KEEP_ALIVE = b"Connection: keep-alive\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every connection of a listener."""
+
+    handle: Callable[[Request, Connection], None]
+    limits: HeadLimits
+    body_limit: int
+    timeouts: ClientTimeouts
+    trusted: tuple[IPv4Network | IPv6Network, ...]
+    """Peers whose forwarding fields count."""
+    most_connections: int
+    deadlines: Deadlines
+    counters: Counters
+    connections: set[Connection]
+    """All that are open."""
+
+
+class Connection(asyncio.Protocol):
+    """The protocol of one client; it is the ``Client`` of its exchanges."""
+
+    __slots__ = (
+        "_begun",
+        "_buffer",
+        "_busy",
+        "_chunked",
+        "_draining",
+        "_eof",
+        "_incoming",
+        "_keep",
+        "_line",
+        "_minor",
+        "_parser",
+        "_paused",
+        "_peer",
+        "_reading",
+        "_terms",
+        "_transport",
+        "_trusted",
+        "_tunnel",
+        "_unsent",
+        "_until_close",
+        "blocked",
+        "body",
+        "deadline",
+        "gone",
+        "last",
+        "on_gone",
+        "on_writable",
+    )
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._parser = HeadParser(terms.limits)
+        self._transport = cast(asyncio.Transport, None)
+        self._peer = ""
+        self._trusted = False
+        self._buffer = b""
+        self._busy = False
+        self._reading = False
+        self._paused = False
+        self._eof = False
+        self._keep = True
+        self._line = b""
+        self._minor = 1
+        self._begun = False
+        self._chunked = False
+        self._until_close = False
+        self._incoming: RequestBody | None = None
+        self._tunnel: FarEnd | None = None
+        self._draining = -1
+        self._unsent = 0
+        self.last = False
+        """No further request is read: the server is stopping."""
+        self.deadline = NEVER
+        self.body: Arriving | None = None
+        self.gone = False
+        self.blocked = False
+        self.on_writable: Callable[[], None] | None = None
+        self.on_gone: Callable[[], None] | None = None
+
+    # The loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a client in, unless there are too many."""
+        terms = self._terms
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_UNSENT_HIGH, low=_UNSENT_LOW)
+        terms.counters.accepted += 1
+        terms.deadlines.watch(self)
+        terms.connections.add(self)
+        name = transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            self._peer = str(name[0])
+        self._trusted = _is_trusted(self._peer, terms.trusted)
+        self.deadline = terms.deadlines.now + terms.timeouts.idle
+        if len(terms.connections) > terms.most_connections:
+            self._refuse(RequestError(503, "too many connections"))
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the client sent."""
+        if self._busy or self._draining >= 0:
+            self._read_aside(data)
+        else:
+            self._read(self._buffer + data if self._buffer else data)
+
+    def eof_received(self) -> bool:
+        """The client says no more; what it asked for is still answered."""
+        self._eof = True
+        if self._tunnel is not None:
+            self._tunnel.write_eof()
+            return True
+        if self._incoming is not None:
+            self._incoming.lose()
+            return False
+        return self._busy
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever writes to the client that nobody reads it."""
+        del exc
+        self.gone = True
+        self._terms.deadlines.forget(self)
+        self._terms.connections.discard(self)
+        if self._incoming is not None:
+            self._incoming.lose()
+        if self._tunnel is not None:
+            tunnel, self._tunnel = self._tunnel, None
+            tunnel.abandon()
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        self.blocked = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self.deadline = self._terms.deadlines.now + self._terms.timeouts.write
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.blocked = False
+        self.deadline = NEVER
+        if self.on_writable is not None:
+            self.on_writable()
+        elif not self._busy:
+            self._wait()
+            self._resume_requests()
+
+    def overdue(self) -> None:
+        """The client took too long."""
+        unsent = self._transport.get_write_buffer_size()
+        if self.blocked and unsent < self._unsent:
+            self.pause_writing()
+        elif self.blocked or self.gone or self._begun or self._transport.is_closing():
+            self._transport.abort()
+        elif self._incoming is not None:
+            self._incoming.lose()
+            self._refuse(RequestError(408, "the request body took too long"))
+        elif self._buffer and not self._busy:
+            self._refuse(RequestError(408, "the request head took too long"))
+        else:
+            self._close()
+
+    # Reading requests.
+
+    def _read(self, data: bytes) -> None:
+        """Read requests until the data ends or an exchange has to be waited for."""
+        self._reading = True
+        while data and not self._busy and not self.blocked and self._draining < 0:
+            if data[0] == 13 and data[:2] == b"\r\n":
+                # RFC 9112 §2.2: an empty line before a request is passed over.
+                data = data[2:]
+                continue
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._wait_for_head(data)
+                break
+            if end == len(data):
+                head, data = data, b""
+            else:
+                head, data = data[:end], data[end:]
+            try:
+                request = self._parser.parse(head)
+                self._begin(request)
+            except RequestError as error:
+                self._refuse(error)
+                break
+            if self._incoming is not None and data:
+                data = self._read_body(data)
+        else:
+            self._buffer = data
+        self._reading = False
+        if self._eof and not self._busy:
+            self._close()
+
+    def _wait_for_head(self, data: bytes) -> None:
+        terms = self._terms
+        if not self._buffer:
+            self.deadline = terms.deadlines.now + terms.timeouts.header
+        self._buffer = data
+        if b"\r\n" not in data[: terms.limits.target + 64] and len(data) > terms.limits.target + 64:
+            self._refuse(RequestError(414, "the request line is too long"))
+        elif len(data) > terms.limits.total:
+            self._refuse(RequestError(431, "the request head is too large"))
+
+    def _begin(self, request: Request) -> None:
+        """Hand a request to the driver."""
+        self._busy = True
+        self._begun = False
+        self.deadline = NEVER
+        self._minor = request.minor
+        self._keep = request.keep_alive
+        self._line = b"" if request.minor and request.keep_alive else _KEEP_ALIVE if request.keep_alive else _CLOSE
+        request.peer = self._peer
+        if self._trusted:
+            request.trusted = True
+            self._believe(request)
+        if request.framing is not NO_BODY:
+            self._expect_body(request.framing)
+        else:
+            self.body = None
+        self._terms.handle(request, self)
+
+    def _believe(self, request: Request) -> None:
+        """Take the scheme from a trusted proxy in front of us."""
+        scheme = trusted_scheme(request.fields)
+        if scheme is not None:
+            request.scheme = scheme
+            request.host = canonical_host(request.fields.get(b"host") or b"", scheme)
+
+    def _expect_body(self, framing: Framing) -> None:
+        terms = self._terms
+        if isinstance(framing, Length) and framing.size > terms.body_limit:
+            raise RequestError(413, "the request body is too large")
+        self.body = incoming = RequestBody(self, framing, terms.body_limit)
+        if not incoming.complete:
+            self._incoming = incoming
+            self.deadline = terms.deadlines.now + terms.timeouts.body
+
+    def _read_body(self, data: bytes) -> bytes:
+        """Give body bytes to the body; return what lies behind it."""
+        incoming = self._incoming
+        if incoming is None:
+            return data
+        try:
+            rest = incoming.take(data)
+        except RequestError as error:
+            incoming.lose()
+            self._refuse(error)
+            return b""
+        if incoming.complete:
+            self._incoming = None
+            self.deadline = NEVER
+        elif not self._paused:
+            self.deadline = self._terms.deadlines.now + self._terms.timeouts.body
+        return rest
+
+    def _read_aside(self, data: bytes) -> None:
+        """Take bytes that are not a request to be answered now."""
+        if self._draining >= 0:
+            self._draining -= len(data)
+            if self._draining < 0:
+                self._transport.abort()
+            return
+        if self._tunnel is not None:
+            self._tunnel.write(data)
+            return
+        if self._incoming is not None:
+            data = self._read_body(data)
+        self._buffer += data
+        if len(self._buffer) > _PIPELINED:
+            self.pause_reading()
+
+    # Flow of the request body and of the tunnel.
+
+    def pause_body(self) -> None:
+        """Whoever takes the request body cannot take more now."""
+        self.deadline = NEVER
+        self.pause_reading()
+
+    def resume_body(self) -> None:
+        """Whoever takes the request body can take more."""
+        if self._incoming is not None:
+            self.deadline = self._terms.deadlines.now + self._terms.timeouts.body
+        self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Read nothing until resumed."""
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._paused and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
+    # Writing responses (``Client``).
+
+    def respond(self, head: bytes, tail: bytes, body: bytes) -> None:
+        """Send a whole response."""
+        if self.gone:
+            return
+        if self._incoming is not None:
+            self._close_after()
+        if len(body) <= _JOINED:
+            self._transport.write(b"".join((head, self._line, tail, body)))
+        else:
+            self._transport.write(b"".join((head, self._line, tail)))
+            self._transport.write(body)
+        self._finish()
+
+    def interim(self, response: Response) -> None:
+        """Send a 1xx response, which HTTP/1.0 does not know (RFC 9110 §15.2)."""
+        if self._minor and not self.gone and not self._begun:
+            fields = serialise(end_to_end(response.fields))
+            self._transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, fields))
+
+    def begin(self, head: bytes, framing: Framing) -> None:
+        """Send a head whose body follows."""
+        if self.gone:
+            return
+        if self._incoming is not None:
+            self._close_after()
+        unsized = isinstance(framing, Chunked | UntilClose)
+        self._begun = True
+        self._chunked = unsized and self._minor == 1
+        self._until_close = unsized and not self._minor
+        if self._until_close:
+            self._close_after()
+        coding = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
+        self._transport.write(b"".join((head, coding, self._line, b"\r\n")))
+
+    def write(self, data: bytes) -> None:
+        """Send the next bytes of the body, or of the tunnel."""
+        if not self.gone:
+            self._transport.write(chunk(data) if self._chunked else data)
+
+    def end(self, trailers: Sequence[RawField] = ()) -> None:
+        """The body is whole, or the origin has ended the tunnel."""
+        if self.gone:
+            return
+        if self._tunnel is not None:
+            self._close()
+            return
+        if self._chunked:
+            self._transport.write(last_chunk(list(trailers)))
+        self._finish()
+
+    def abort(self) -> None:
+        """End a response that will never be whole, so that the client cannot take it for one."""
+        if self.gone:
+            return
+        if not self._begun and self._tunnel is None:
+            self._refuse(RequestError(500, "a fault in the proxy"))
+        elif self._until_close:
+            self._transport.abort()
+        else:
+            self._close()
+
+    def switch(self, head: bytes, far: FarEnd) -> None:
+        """Send a 101 head; from now on bytes go both ways as they are."""
+        if self.gone:
+            far.abandon()
+            return
+        self._begun = True
+        self._chunked = False
+        self._tunnel = far
+        self._transport.write(head + b"\r\n")
+        self.resume_reading()
+        buffer, self._buffer = self._buffer, b""
+        if buffer:
+            far.write(buffer)
+        if self._eof:
+            far.write_eof()
+
+    # Ending.
+
+    def stop(self) -> None:
+        """Read no further request; close when the one under way has been answered."""
+        self.last = True
+        if not self._busy and not self.blocked:
+            self._close()
+
+    def kill(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _close_after(self) -> None:
+        self._keep = False
+        self._line = _CLOSE
+
+    def _finish(self) -> None:
+        """A response has been handed to the transport; go on to the next request."""
+        self._busy = False
+        self._begun = False
+        if not self._keep or self.last:
+            self._linger()
+            return
+        self._wait()
+        if not self._reading:
+            self._resume_requests()
+
+    def _wait(self) -> None:
+        self.deadline = self._terms.deadlines.now + (
+            self._terms.timeouts.write if self.blocked else self._terms.timeouts.idle
+        )
+
+    def _resume_requests(self) -> None:
+        self.resume_reading()
+        buffer, self._buffer = self._buffer, b""
+        if buffer:
+            self._read(buffer)
+        elif self._eof:
+            self._close()
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer a request that breaks a rule or a limit, and close."""
+        self._terms.counters.refused(error.status)
+        if not self._begun:
+            phrase = HTTPStatus(error.status).phrase.encode()
+            body = b"%d %b: %b\n" % (error.status, phrase, error.why.encode("ascii", "replace"))
+            self._transport.write(
+                b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
+                b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b" % (error.status, phrase, len(body), body)
+            )
+        self._linger(always=True)
+
+    def _linger(self, *, always: bool = False) -> None:
+        """Close; where the client may still be sending, read on for a while first, or it would get a reset instead."""
+        if not always and self._incoming is None and not self._buffer:
+            self._close()
+            return
+        self._retire()
+        self._draining = _DRAINED
+        self.deadline = self._terms.deadlines.now + _DRAIN_SECONDS
+        self.resume_reading()
+        if self._transport.can_write_eof() and not self._eof:
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _close(self) -> None:
+        self._retire()
+        self._transport.close()
+        self.deadline = self._terms.deadlines.now + self._terms.timeouts.write
+
+    def _retire(self) -> None:
+        """Nothing more is written to this client."""
+        self.gone = True
+        self._buffer = b""
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None:
+            incoming.lose()
+        on_gone, self.on_gone = self.on_gone, None
+        if on_gone is not None:
+            on_gone()
+
+
+def _is_trusted(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    if not networks or not peer:
+        return False
+    address = ip_address(peer.partition("%")[0])
+    return any(address in network for network in networks)

@@ -1,0 +1,223 @@
+"""How is a request answered? The driver: it asks the policy, and does what the policy answers.
+
+A hit takes no task and no await: it is written before the call returns. Everything else is one task, which lives until
+the head of the response is known; the body then flows by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import assert_never
+
+from proxy.config.units import UnixTime
+from proxy.exchange.background import Tasks
+from proxy.exchange.client import Client, Nobody
+from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
+from proxy.exchange.counters import Counters
+from proxy.exchange.fetch import Fetcher, Job
+from proxy.exchange.replies import Exchange, Replies
+from proxy.exchange.site import Site
+from proxy.message.heads import Request
+from proxy.policy.cache_status import Outcome
+from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
+from proxy.policy.directives import NO_TERMS
+from proxy.policy.key import PrimaryKey, primary_key, variant_key
+from proxy.policy.preconditions import has_preconditions
+from proxy.policy.reuse import bypass, decide_reuse, terms_asked
+from proxy.policy.stored import StoredResponse
+
+_NO_KEY = PrimaryKey(b"")
+
+
+class Driver:
+    """Answers requests."""
+
+    def __init__(
+        self,
+        site: Site,
+        fetcher: Fetcher,
+        flights: Flights,
+        replies: Replies,
+        counters: Counters,
+        clock: Callable[[], UnixTime],
+    ) -> None:
+        self._responses = site.responses
+        self._rules = site.rules
+        self._scope = site.scope
+        self._fetcher = fetcher
+        self._flights = flights
+        self._replies = replies
+        self._counters = counters
+        self._clock = clock
+        self.tasks = Tasks()
+
+    def handle(self, request: Request, client: Client) -> None:
+        """Answer one request, now or later."""
+        now = self._clock()
+        reason = bypass(request)
+        if reason is not None:
+            exchange = Exchange(request, client, now, NO_TERMS, _NO_KEY)
+            self._start(exchange, self._forward(exchange, reason))
+            return
+        primary = primary_key(self._scope, request)
+        asked = terms_asked(request, self._rules)
+        stored = self._responses.select(primary, request, now)
+        reuse = decide_reuse(request, asked, stored, now, self._rules)
+        if type(reuse) is Serve and reuse.stale is None and not has_preconditions(request):
+            # The plain hit, which nearly every request should be.
+            found = reuse.stored
+            body = found.body if request.method == b"GET" else b""
+            counters = self._counters
+            counters.hit(request.method, found.status, len(body))
+            if counters.logs:
+                counters.log_hit(request, found.status, len(body), now)
+            client.respond(found.head, found.tail(now), body)
+            return
+        exchange = Exchange(request, client, now, asked, primary)
+        if isinstance(reuse, Serve):
+            self._serve(exchange, reuse, now)
+        else:
+            self._start(exchange, self._answer(exchange, reuse))
+
+    # Answering from what is stored.
+
+    def _serve(self, exchange: Exchange, serve: Serve, now: UnixTime) -> None:
+        terms = serve.stored.terms
+        outcome = Outcome(hit=True, ttl=int(terms.lifetime - terms.age(now)), detail=serve.stale)
+        if serve.refresh:
+            self._refresh(exchange, serve.stored)
+        self._replies.stored(exchange, serve.stored, outcome, now)
+
+    def _refresh(self, exchange: Exchange, stored: StoredResponse) -> None:
+        """Validate in the background, once at a time for each stored response (RFC 5861 §3)."""
+        behind = Exchange(exchange.request, Nobody(), self._clock(), NO_TERMS, exchange.primary)
+        key = self._flight_key(behind)
+        if self._flights.find(key) is None:
+            self._counters.refreshed += 1
+            reason = ForwardReason.STALE
+            job = Job(behind, reason, Detail.STALE_WHILE_REVALIDATE, fallback=stored, whole=True)
+            job.validating = stored if stored.terms.has_validator else None
+            self._launch(job, key)
+            self._start(behind, self._fetcher.run(job))
+
+    # Asking the origin.
+
+    async def _forward(self, exchange: Exchange, reason: Fetch) -> None:
+        await self._fetcher.run(Job(exchange, reason.reason, reason.detail))
+
+    async def _answer(self, exchange: Exchange, reuse: Reuse) -> None:
+        """Ask the origin, or wait for another's request to it and look again."""
+        while True:
+            match reuse:
+                case Serve():
+                    self._serve(exchange, reuse, self._clock())
+                    return
+                case Refuse(detail, status):
+                    self._replies.error(exchange, status, Outcome(detail=detail))
+                    return
+                case Validate(subject, reason, detail):
+                    job = Job(exchange, reason, detail, validating=subject, fallback=subject)
+                case Fetch(reason, detail, fallback):
+                    job = Job(exchange, self._missed(exchange, reason), detail, fallback=fallback)
+                case never:
+                    assert_never(never)
+            flight = self._prepare(job)
+            if flight is None:
+                await self._fetcher.run(job)
+                return
+            if await self._followed(job, flight):
+                return
+            now = self._clock()
+            stored = self._responses.select(exchange.primary, exchange.request, now)
+            reuse = decide_reuse(exchange.request, exchange.asked, stored, now, self._rules)
+
+    def _missed(self, exchange: Exchange, reason: ForwardReason) -> ForwardReason:
+        if reason is ForwardReason.URI_MISS and self._responses.vary_specs(exchange.primary, self._clock()):
+            return ForwardReason.VARY_MISS
+        return reason
+
+    def _prepare(self, job: Job) -> Flight | None:
+        """Return the flight to wait for; None when this job is to be run, as a flight for others or alone."""
+        exchange = job.exchange
+        request = exchange.request
+        if request.method != b"GET":
+            # A HEAD is forwarded as it is, and what it brings is not stored.
+            job.validating = None
+            return None
+        if b"range" in request.fields and job.validating is None:
+            # The part is forwarded; fetching all of a large file for it would be dear.
+            return None
+        key = self._flight_key(exchange)
+        if self._flights.is_uncacheable(key, exchange.started):
+            job.whole = job.validating is not None
+            job.key = key
+            return None
+        job.whole = True
+        if exchange.asked.no_store or not exchange.collapse:
+            job.key = None if exchange.asked.no_store else key
+            return None
+        flight = self._flights.find(key)
+        if flight is None:
+            self._launch(job, key)
+        return flight
+
+    def _launch(self, job: Job, key: FlightKey) -> None:
+        job.key = key
+        job.flight = self._flights.open(key, job.exchange.primary)
+
+    def _flight_key(self, exchange: Exchange) -> FlightKey:
+        """Return what this request could share a flight by, as far as it is known what responses vary by."""
+        request = exchange.request
+        specs = self._responses.vary_specs(exchange.primary, exchange.started)
+        vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
+        cookies = self._rules.ignored_cookies
+        personal = b"authorization" in request.fields or bool(cookies.remaining(request.fields.get(b"cookie")))
+        return variant_key(exchange.primary, vary, request, cookies), personal
+
+    async def _followed(self, job: Job, flight: Flight) -> bool:
+        """Wait for another's request; tell whether the client has been answered by it."""
+        exchange = job.exchange
+        landing = await flight.landed
+        match landing:
+            case Shared(stored, variant, body, framing):
+                if self._may_share(exchange, stored) and body.joinable:
+                    key = variant_key(
+                        exchange.primary, stored.terms.vary, exchange.request, self._rules.ignored_cookies
+                    )
+                    if key == variant:
+                        outcome = Outcome(forward=job.reason, collapsed=True, detail=job.detail)
+                        self._replies.stream(exchange, stored, body, framing, outcome, aged=True)
+                        return True
+                    # Another variant: ask for this one, together with those who want the same.
+                    exchange.collapse = exchange.vary != stored.terms.vary
+                    exchange.vary = stored.terms.vary
+                    return False
+                exchange.collapse = False
+            case Settled():
+                pass
+            case NotShared():
+                exchange.collapse = False
+            case Failed(error):
+                outcome = job.outcome()
+                outcome.collapsed = True
+                self._fetcher.failure(exchange, outcome, job.validating or job.fallback, error)
+                return True
+            case never:
+                assert_never(never)
+        return False
+
+    def _may_share(self, exchange: Exchange, stored: StoredResponse) -> bool:
+        reuse = decide_reuse(exchange.request, exchange.asked, stored, self._clock(), self._rules)
+        return isinstance(reuse, Serve)
+
+    def _start(self, exchange: Exchange, work: Coroutine[object, object, None]) -> None:
+        self.tasks.start(_guarded(exchange, work))
+
+
+async def _guarded(exchange: Exchange, work: Coroutine[object, object, None]) -> None:
+    """Do the work of an exchange; should it fail by a fault of ours, the client is told at once and does not wait."""
+    try:
+        await work
+    except Exception:
+        exchange.client.abort()
+        raise

@@ -1,0 +1,35 @@
+"""What runs without anybody waiting for it, how much of it, and how does it end?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+
+_log = logging.getLogger("sitecache")
+
+
+class Tasks:
+    """Owns the tasks of exchanges: each is held until it is done, and an error in one is logged, not lost."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Run this until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("an exchange failed, which is a fault of ours", exc_info=error)
+
+    def cancel(self) -> None:
+        """End what still runs."""
+        for task in self._running:
+            task.cancel()

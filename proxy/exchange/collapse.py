@@ -1,0 +1,126 @@
+"""Is somebody asking the origin for this already? (RFC 9111 §4, RFC 9211 §2.6)"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TypeVar
+
+from proxy.config.units import UnixTime
+from proxy.errors import UpstreamError
+from proxy.exchange.body import Body
+from proxy.message.framing import Framing
+from proxy.policy.key import PrimaryKey, VariantKey
+from proxy.policy.stored import StoredResponse
+
+FlightKey = tuple[VariantKey, bool]
+"""Which request a flight stands for: the variant as far as it is known, and whether it has credentials or cookies."""
+
+_Key = TypeVar("_Key")
+
+_REMEMBERED_FOR = 120.0
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The response is being stored; whoever it may be reused for reads along."""
+
+    stored: StoredResponse
+    """Its terms; the body is still on its way."""
+    variant: VariantKey
+    body: Body
+    framing: Framing
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is stored has been validated: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotShared:
+    """The response is for the leader alone: everybody asks for himself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The origin failed, and would fail the others too."""
+
+    error: UpstreamError
+
+
+Landing = Shared | Settled | NotShared | Failed
+
+
+class Flight:
+    """One request to the origin that others wait for."""
+
+    __slots__ = ("landed", "primary")
+
+    def __init__(self, primary: PrimaryKey) -> None:
+        self.primary = primary
+        self.landed: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
+
+    def land(self, landing: Landing) -> None:
+        """Tell those who wait what the head of the response said."""
+        if not self.landed.done():
+            self.landed.set_result(landing)
+
+
+class Flights:
+    """The requests to the origin that are on their way, and the URLs that are not worth waiting for."""
+
+    def __init__(self) -> None:
+        self._flying: dict[FlightKey, Flight] = {}
+        self._uncacheable: OrderedDict[FlightKey, UnixTime] = OrderedDict()
+        self._invalidated: OrderedDict[PrimaryKey, UnixTime] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def find(self, key: FlightKey) -> Flight | None:
+        """Return the flight for this key."""
+        return self._flying.get(key)
+
+    def open(self, key: FlightKey, primary: PrimaryKey) -> Flight:
+        """Begin a flight, which others may join until it is closed."""
+        flight = self._flying[key] = Flight(primary)
+        return flight
+
+    def close(self, key: FlightKey, flight: Flight) -> None:
+        """Let nobody join any more."""
+        if self._flying.get(key) is flight:
+            del self._flying[key]
+
+    def invalidate(self, primary: PrimaryKey, now: UnixTime) -> None:
+        """What is on its way for this resource is outdated before it comes (RFC 9111 §4.4)."""
+        for key, flight in list(self._flying.items()):
+            if flight.primary == primary:
+                del self._flying[key]
+        _remember(self._invalidated, primary, now)
+
+    def was_invalidated(self, primary: PrimaryKey, since: UnixTime) -> bool:
+        """Tell whether the resource was invalidated after this time, so that what was asked for then is not stored."""
+        return self._invalidated.get(primary, UnixTime(0)) >= since
+
+    def is_uncacheable(self, key: FlightKey, now: UnixTime) -> bool:
+        """Tell whether the last response could not be shared, so that waiting for the next one is in vain."""
+        until = self._uncacheable.get(key)
+        return until is not None and now < until
+
+    def remember_uncacheable(self, key: FlightKey, now: UnixTime) -> None:
+        """The response could not be shared."""
+        _remember(self._uncacheable, key, UnixTime(now + _REMEMBERED_FOR))
+
+    def forget_uncacheable(self, key: FlightKey) -> None:
+        """The response could be shared this time."""
+        self._uncacheable.pop(key, None)
+
+
+def _remember(memory: OrderedDict[_Key, UnixTime], key: _Key, at: UnixTime) -> None:
+    memory[key] = at
+    memory.move_to_end(key)
+    if len(memory) > _REMEMBERED:
+        memory.popitem(last=False)

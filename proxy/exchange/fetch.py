@@ -1,0 +1,313 @@
+"""What does the origin say to one request, and what is done with its answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from proxy.config.units import Seconds, UnixTime
+from proxy.errors import UpstreamError
+from proxy.exchange.body import Body
+from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
+from proxy.exchange.replies import Exchange, Replies
+from proxy.exchange.site import Site
+from proxy.exchange.tunnel import Tunnel
+from proxy.message.fields import RawField, serialise
+from proxy.message.framing import Chunked, Length, UntilClose
+from proxy.message.grammar import format_date
+from proxy.message.heads import Response
+from proxy.policy.cache_status import Outcome, cache_status
+from proxy.policy.decisions import (
+    AskAgain,
+    Detail,
+    Discard,
+    ForwardReason,
+    Freshen,
+    PassOn,
+    Replace,
+    ServeStale,
+    Store,
+    Storing,
+)
+from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
+from proxy.policy.invalidation import invalidated
+from proxy.policy.key import variant_key
+from proxy.policy.stored import StoredResponse, Terms
+from proxy.policy.storing import decide_storing, site_fields
+from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
+from proxy.upstream.connection import Answer, Ask
+
+
+@dataclass(slots=True)
+class Job:
+    """One request to the origin, and what it is for."""
+
+    exchange: Exchange
+    reason: ForwardReason
+    detail: Detail | None = None
+    validating: StoredResponse | None = None
+    """Ask the origin about this."""
+    fallback: StoredResponse | None = None
+    """What may stand in for the origin."""
+    flight: Flight | None = None
+    """Others wait for what comes."""
+    key: FlightKey | None = None
+    whole: bool = False
+    """Ask for the whole response, whatever part of it the client wants: it may be stored."""
+    times: tuple[UnixTime, UnixTime] = field(default=(UnixTime(0), UnixTime(0)))
+
+    def outcome(self) -> Outcome:
+        """Return what Cache-Status begins with."""
+        return Outcome(forward=self.reason, detail=self.detail)
+
+
+class Fetcher:
+    """Carries out jobs."""
+
+    def __init__(self, site: Site, flights: Flights, replies: Replies, clock: Callable[[], UnixTime]) -> None:
+        self._origin = site.origin
+        self._responses = site.responses
+        self._rules = site.rules
+        self._scope = site.scope
+        self._flights = flights
+        self._replies = replies
+        self._clock = clock
+
+    async def run(self, job: Job) -> None:
+        """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
+        try:
+            while True:
+                request_time = self._clock()
+                try:
+                    answer = await self._origin.send(self._ask(job))
+                except UpstreamError as error:
+                    self._failed(job, error, None)
+                    return
+                job.times = (request_time, self._clock())
+                if self._settled(job, answer):
+                    return
+                job.validating = None
+        finally:
+            # Whatever happened, nobody waits for ever.
+            self._land_alone(job)
+
+    def _ask(self, job: Job) -> Ask:
+        exchange = job.exchange
+        request = exchange.request
+        fields = request_fields(request, without=PRECONDITIONS if job.whole else ())
+        if job.validating is not None:
+            fields += validating_fields(job.validating)
+        body = exchange.client.body
+        upgrade = request.upgrade is not None
+        if upgrade:
+            fields += [(b"Connection", b"Upgrade"), (b"Upgrade", request.upgrade or b"")]
+        elif isinstance(request.framing, Length):
+            pass
+        elif body is not None:
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        return Ask(
+            head=request_head(request, fields) + b"\r\n",
+            method=request.method,
+            interim=exchange.client.interim,
+            body=body,
+            framing=request.framing,
+            upgrade=upgrade,
+            repeatable=request.is_safe and body is None,
+        )
+
+    def _settled(self, job: Job, answer: Answer) -> bool:
+        """Do what the answer calls for; False when the origin has to be asked again, without preconditions."""
+        subject = job.validating or job.fallback
+        if subject is None:
+            self._pass_on(job, answer)
+            return True
+        if job.validating is None and answer.response.status == 304:
+            # It answers the client's own preconditions, which went through.
+            self._pass_on(job, answer)
+            return True
+        exchange = job.exchange
+        match decide_validation(exchange.request, subject, answer.response, job.times, self._rules):
+            case Freshen(stored, retention):
+                self._freshened(job, stored, retention)
+            case ServeStale(stored):
+                answer.body.abandon()
+                self._failed(job, UpstreamError("the origin answered with an error"), answer.response.status)
+            case Replace():
+                self._pass_on(job, answer)
+            case AskAgain():
+                return False
+            case PassOn():
+                self._pass_on(job, answer)
+            case never:
+                assert_never(never)
+        return True
+
+    def _freshened(self, job: Job, stored: StoredResponse, retention: float) -> None:
+        exchange = job.exchange
+        now = job.times[1]
+        outcome = job.outcome()
+        outcome.forward_status = 304
+        outcome.ttl = int(stored.terms.lifetime - stored.terms.age(now))
+        if not self._flights.was_invalidated(exchange.primary, job.times[0]):
+            until = UnixTime(stored.terms.born + retention)
+            outcome.stored = self._responses.store(exchange.primary, exchange.request, stored, until, now)
+        self._replies.stored(exchange, stored, outcome, now)
+        if job.flight is not None:
+            job.flight.land(Settled())
+
+    def _failed(self, job: Job, error: UpstreamError, status: int | None) -> None:
+        if job.flight is not None:
+            job.flight.land(Failed(error))
+        self.failure(job.exchange, job.outcome(), job.validating or job.fallback, error, status)
+
+    def failure(
+        self,
+        exchange: Exchange,
+        outcome: Outcome,
+        fallback: StoredResponse | None,
+        error: UpstreamError,
+        status: int | None = None,
+    ) -> None:
+        """Answer for an origin that failed: with what may stand in for it, else with the failure."""
+        now = self._clock()
+        outcome.forward_status = status
+        if fallback is not None and may_stand_in(fallback, now, self._rules):
+            outcome.detail = Detail.STALE_IF_ERROR
+            outcome.ttl = int(fallback.terms.lifetime - fallback.terms.age(now))
+            self._replies.stored(exchange, fallback, outcome, now)
+            return
+        outcome.detail = Detail(error.reason)
+        self._replies.error(exchange, error.status, outcome)
+
+    def _pass_on(self, job: Job, answer: Answer) -> None:
+        """Pass a new response to the client, and store it if that may be."""
+        request = job.exchange.request
+        response = answer.response
+        if answer.tunnel is not None:
+            self._tunnel(job, answer)
+            return
+        if not request.is_safe:
+            for primary in invalidated(self._scope, request, response):
+                self._flights.invalidate(primary, job.times[1])
+                self._responses.invalidate(primary)
+        match self._storing(job, answer):
+            case Store(terms, retention):
+                self._store(job, answer, terms, retention)
+            case Discard(why):
+                self._discard(job, answer, why)
+            case never:
+                assert_never(never)
+
+    def _storing(self, job: Job, answer: Answer) -> Storing:
+        exchange = job.exchange
+        storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, self._rules)
+        if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
+            return Discard(Detail.UNDELIMITED)
+        return storing
+
+    def _store(self, job: Job, answer: Answer, terms: Terms, retention: float) -> None:
+        exchange = job.exchange
+        response = answer.response
+        now = job.times[1]
+        fields = [field for field in response_fields(response.fields) if field[0].lower() != b"age"]
+        head = _head(response, _dated(site_fields(fields, terms, now), now))
+        pending = StoredResponse(response.status, head, b"", terms)
+        flight = job.flight
+
+        def ended(whole: bytes | None) -> None:
+            if flight is not None and job.key is not None:
+                self._flights.close(job.key, flight)
+            if whole is None or self._flights.was_invalidated(exchange.primary, job.times[0]):
+                return
+            length = b"" if not isinstance(answer.framing, Chunked) else _length(whole)
+            stored = StoredResponse(response.status, head + length, whole, terms)
+            until = UnixTime(terms.born + retention)
+            self._responses.store(exchange.primary, exchange.request, stored, until, self._clock())
+
+        body = Body(answer.body, self._rules.stored_body, ended)
+        if job.key is not None:
+            self._flights.forget_uncacheable(job.key)
+        if flight is not None:
+            variant = variant_key(exchange.primary, terms.vary, exchange.request, self._rules.ignored_cookies)
+            flight.land(Shared(pending, variant, body, answer.framing))
+        outcome = job.outcome()
+        outcome.forward_status = response.status
+        outcome.stored = True
+        outcome.ttl = int(terms.lifetime - terms.age(now))
+        self._replies.stream(exchange, pending, body, answer.framing, outcome, aged=b"age" in response.fields)
+        answer.body.attach(body)
+
+    def _discard(self, job: Job, answer: Answer, why: Detail) -> None:
+        exchange = job.exchange
+        response = answer.response
+        now = job.times[1]
+        if job.key is not None:
+            self._flights.remember_uncacheable(job.key, now)
+        self._land_alone(job)
+        outcome = job.outcome()
+        outcome.forward_status = response.status
+        if exchange.request.method == b"GET":
+            outcome.detail = why
+        head = _head(response, _dated(response_fields(response.fields), now))
+        passing = _unstored(response, head, now)
+        body = Body(answer.body, None, _nothing)
+        self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)
+        answer.body.attach(body)
+
+    def _tunnel(self, job: Job, answer: Answer) -> None:
+        exchange = job.exchange
+        if answer.tunnel is None:
+            return
+        outcome = job.outcome()
+        outcome.forward_status = 101
+        upgrade = [(b"Connection", b"Upgrade"), (b"Upgrade", answer.response.fields.get(b"upgrade") or b"")]
+        head = _head(answer.response, [*response_fields(answer.response.fields), *upgrade])
+        tunnel = Tunnel(
+            exchange.client, answer.body, answer.tunnel, lambda size: self._replies.count(exchange, 101, outcome, size)
+        )
+        tunnel.start(head + cache_status(outcome))
+
+    def _land_alone(self, job: Job) -> None:
+        """Let those who wait go on by themselves, if nothing better was said to them."""
+        if job.flight is None or job.flight.landed.done():
+            return
+        job.flight.land(NotShared())
+        if job.key is not None:
+            self._flights.close(job.key, job.flight)
+
+
+def _head(response: Response, fields: list[RawField]) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n%b" % (response.status, response.reason, serialise(fields))
+
+
+def _dated(fields: list[RawField], now: UnixTime) -> list[RawField]:
+    """RFC 9110 §6.6.1: a recipient with a clock adds the Date that the origin left out."""
+    if any(name.lower() == b"date" for name, _ in fields):
+        return fields
+    return [(b"Date", format_date(now)), *fields]
+
+
+def _length(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\n" % len(body)
+
+
+def _unstored(response: Response, head: bytes, now: UnixTime) -> StoredResponse:
+    """Return a response that is not stored in the form that preconditions are evaluated on."""
+    terms = Terms(
+        born=now,
+        lifetime=Seconds(0),
+        explicit=True,
+        no_cache=True,
+        must_revalidate=True,
+        stale_while_revalidate=Seconds(0),
+        stale_if_error=None,
+        etag=response.fields.get(b"etag"),
+        last_modified=response.fields.get(b"last-modified"),
+        vary=(),
+    )
+    return StoredResponse(response.status, head, b"", terms)
+
+
+def _nothing(whole: bytes | None) -> None:
+    """Nobody waits for the end of a body that is not stored."""

@@ -1,0 +1,1 @@
+"""The kinds of cache that CACHES can name, each in the module that Django gives it."""

@@ -1,0 +1,62 @@
+"""What must a cache be able to do? The contract of every backend.
+
+Keys come made and checked, values come serialised, timeouts come resolved: a backend only keeps them. Compound
+operations stand here once; a backend overrides what it can do better.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+
+from proxy.config.units import Seconds
+
+
+class Backend(ABC):
+    """A cache. ``timeout`` is in seconds; None never expires, 0 or less is gone at once (Django's TIMEOUT)."""
+
+    @abstractmethod
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None when there is none or its timeout has passed."""
+
+    @abstractmethod
+    async def set(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+        """Keep the value; False when it cannot be kept, and then none is under that key."""
+
+    @abstractmethod
+    async def add(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+        """Keep the value if there is none; tell whether it was kept."""
+
+    @abstractmethod
+    async def touch(self, key: str, timeout: Seconds | None) -> bool:
+        """Give the value another timeout; False when there is none."""
+
+    @abstractmethod
+    async def delete(self, key: str) -> bool:
+        """Forget the value; tell whether there was one."""
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Forget every value of this cache."""
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """Return the values there are."""
+        found = {key: await self.get(key) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
+
+    async def set_many(self, values: Mapping[str, bytes], timeout: Seconds | None) -> list[str]:
+        """Keep the values; return the keys of those that could not be kept."""
+        return [key for key, value in values.items() if not await self.set(key, value, timeout)]
+
+    async def delete_many(self, keys: Iterable[str]) -> None:
+        """Forget the values."""
+        for key in keys:
+            await self.delete(key)
+
+    async def has_key(self, key: str) -> bool:
+        """Tell whether there is a value."""
+        return await self.get(key) is not None
+
+    async def close(self) -> None:
+        """Give up what the cache holds of the system."""
+        return

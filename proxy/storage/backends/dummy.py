@@ -1,0 +1,38 @@
+"""What does a cache do that keeps nothing?"""
+
+from __future__ import annotations
+
+from proxy.config.units import Seconds
+from proxy.storage.backends.base import Backend
+
+
+class DummyCache(Backend):
+    """Accepts everything and has nothing, as Django's does."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return None."""
+        del key
+        return None
+
+    async def set(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+        """Keep nothing."""
+        del key, value, timeout
+        return True
+
+    async def add(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+        """Keep nothing; there never was a value."""
+        del key, value, timeout
+        return True
+
+    async def touch(self, key: str, timeout: Seconds | None) -> bool:
+        """There is no value."""
+        del key, timeout
+        return False
+
+    async def delete(self, key: str) -> bool:
+        """There was no value."""
+        del key
+        return False
+
+    async def clear(self) -> None:
+        """There is nothing to forget."""

@@ -1,0 +1,162 @@
+"""What is kept in the memory of this process, for how long, and what makes room?"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from sys import getsizeof
+
+from proxy.config.units import Bytes, Seconds, UnixTime
+from proxy.storage.backends.base import Backend
+
+Key = str | bytes
+
+_FOREVER = UnixTime(float("inf"))
+
+#: What a value costs beside itself and its key: the slot with its numbers (a tuple of 3, an int, a float) and its place
+#: in the ordered dictionary (measured with tracemalloc over 100,000 values on CPython 3.11: 214 to 236 bytes).
+SLOT_BYTES = 240
+
+
+class LocMemCache(Backend):
+    """A cache in process memory: the least recently used goes first, what has expired before that.
+
+    Beside the contract it has a face without ``await``, for values of any type whose size the caller knows: stored
+    responses are kept as they are, and a hit costs two dictionary operations.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], UnixTime],
+        *,
+        max_entries: int | None = 300,
+        cull_frequency: int = 3,
+        max_bytes: int | None = None,
+    ) -> None:
+        self._clock = clock
+        self._max_entries = max_entries
+        self._cull_frequency = cull_frequency
+        self._max_bytes = max_bytes
+        self._slots: OrderedDict[Key, tuple[object, int, UnixTime]] = OrderedDict()
+        self.bytes = Bytes(0)
+        """What the values take, with their keys and the cost of keeping them."""
+        self.evicted = 0
+        """Values that went to make room, since the start."""
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    # The face without await.
+
+    def peek(self, key: Key, now: UnixTime) -> object | None:
+        """Return the value, and count it as used."""
+        slot = self._slots.get(key)
+        if slot is None:
+            return None
+        if slot[2] <= now:
+            self.drop(key)
+            return None
+        self._slots.move_to_end(key)
+        return slot[0]
+
+    def put(self, key: Key, value: object, size: int, until: UnixTime) -> bool:
+        """Keep the value until that time; False when it alone is larger than the cache."""
+        size += getsizeof(key) + SLOT_BYTES
+        self.drop(key)
+        if self._max_bytes is not None and size > self._max_bytes:
+            return False
+        if self._max_entries is not None and len(self._slots) >= self._max_entries:
+            self._cull(self._clock())
+        self._slots[key] = (value, size, until)
+        self.bytes = Bytes(self.bytes + size)
+        if self._max_bytes is not None and self.bytes > self._max_bytes:
+            self._shrink(self._max_bytes)
+        return True
+
+    def drop(self, key: Key) -> bool:
+        """Forget the value; tell whether there was one."""
+        slot = self._slots.pop(key, None)
+        if slot is None:
+            return False
+        self.bytes = Bytes(self.bytes - slot[1])
+        return True
+
+    def forget_all(self) -> None:
+        """Forget every value."""
+        self._slots.clear()
+        self.bytes = Bytes(0)
+
+    def _cull(self, now: UnixTime) -> None:
+        """Make room as Django does when MAX_ENTRIES is reached, but take what has expired first."""
+        before = len(self._slots)
+        for key in [key for key, slot in self._slots.items() if slot[2] <= now]:
+            self.drop(key)
+        if self._max_entries is not None and len(self._slots) < self._max_entries:
+            return
+        if not self._cull_frequency:
+            self.forget_all()
+            self.evicted += before
+            return
+        for _ in range(max(1, len(self._slots) // self._cull_frequency)):
+            self._evict()
+
+    def _shrink(self, limit: int) -> None:
+        while self.bytes > limit:
+            self._evict()
+
+    def _evict(self) -> None:
+        _, slot = self._slots.popitem(last=False)
+        self.bytes = Bytes(self.bytes - slot[1])
+        self.evicted += 1
+
+    # The contract.
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value."""
+        value = self.peek(key, self._clock())
+        return value if isinstance(value, bytes) else None
+
+    async def set(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+        """Keep the value."""
+        if timeout is not None and timeout <= 0:
+            self.drop(key)
+            return True
+        return self.put(key, value, getsizeof(value), self._until(timeout))
+
+    async def add(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+        """Keep the value if there is none."""
+        if self._live(key):
+            return False
+        return await self.set(key, value, timeout)
+
+    async def touch(self, key: str, timeout: Seconds | None) -> bool:
+        """Give the value another timeout, without counting it as used."""
+        if not self._live(key):
+            return False
+        until = self._until(timeout)
+        if until <= self._clock():
+            return self.drop(key)
+        value, size, _ = self._slots[key]
+        self._slots[key] = (value, size, until)
+        return True
+
+    async def has_key(self, key: str) -> bool:
+        """Tell whether there is a value, without counting it as used."""
+        return self._live(key)
+
+    async def delete(self, key: str) -> bool:
+        """Forget the value; one that has expired was not there."""
+        live = self._live(key)
+        self.drop(key)
+        return live
+
+    async def clear(self) -> None:
+        """Forget every value."""
+        self.forget_all()
+
+    def _live(self, key: str) -> bool:
+        slot = self._slots.get(key)
+        return slot is not None and slot[2] > self._clock()
+
+    def _until(self, timeout: Seconds | None) -> UnixTime:
+        return _FOREVER if timeout is None else UnixTime(self._clock() + timeout)

@@ -1,0 +1,148 @@
+"""Which stored responses are there for a resource, and which of them does a request select?
+
+Under the primary key lies the stored response itself, or, where responses vary, a list of what they vary by; each
+variant then lies under a key of its own, so that variants are evicted one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from sys import getsizeof
+from typing import Protocol
+
+from proxy.config.units import UnixTime
+from proxy.message.heads import Request
+from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.key import PrimaryKey, VariantKey, variant_key
+from proxy.policy.stored import StoredResponse
+from proxy.storage.backends.locmem import LocMemCache
+
+_MOST_SPECS = 4
+"""Different Vary fields remembered for one URL; an origin that has more is not consistent."""
+
+VarySpecs = Sequence[tuple[bytes, ...]]
+
+
+class Responses(Protocol):
+    """What the driver needs of the place where responses are stored."""
+
+    def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        """Return the stored response that the request selects (RFC 9111 §4.1)."""
+
+    def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
+        """Return what the resource's stored responses vary by, the latest first; empty where nothing is known."""
+
+    def store(
+        self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
+    ) -> bool:
+        """Store a response; False when the storage refuses it."""
+
+    def invalidate(self, primary: PrimaryKey) -> bool:
+        """Forget every stored response of the resource; tell whether there was one."""
+
+
+class _Variants:
+    """What the responses of one resource vary by, and where they lie."""
+
+    __slots__ = ("keys", "specs")
+
+    def __init__(self) -> None:
+        self.specs: list[tuple[bytes, ...]] = []
+        self.keys: dict[VariantKey, None] = {}
+
+    def add(self, spec: tuple[bytes, ...], key: VariantKey) -> None:
+        if spec in self.specs:
+            self.specs.remove(spec)
+        self.specs.insert(0, spec)
+        del self.specs[_MOST_SPECS:]
+        self.keys.pop(key, None)
+        self.keys[key] = None
+
+    def size(self) -> int:
+        return 200 + sum(getsizeof(key) + 64 for key in self.keys) + sum(map(getsizeof, self.specs))
+
+
+class MemoryResponses:
+    """Stored responses in process memory, held as they are sent."""
+
+    def __init__(self, memory: LocMemCache, ignored_cookies: IgnoredCookies, max_variants: int) -> None:
+        self._memory = memory
+        self._ignored_cookies = ignored_cookies
+        self._max_variants = max_variants
+
+    def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        """Return the stored response that the request selects, the latest where several would do."""
+        held = self._memory.peek(primary, now)
+        if held is None:
+            return None
+        if type(held) is StoredResponse:
+            return held
+        if isinstance(held, _Variants):
+            for spec in held.specs:
+                key = variant_key(primary, spec, request, self._ignored_cookies)
+                variant = self._memory.peek(key, now)
+                if isinstance(variant, StoredResponse):
+                    return variant
+        return None
+
+    def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
+        """Return what the resource's stored responses vary by."""
+        held = self._memory.peek(primary, now)
+        if isinstance(held, _Variants):
+            return held.specs
+        return () if held is None else ((),)
+
+    def store(
+        self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
+    ) -> bool:
+        """Store a response in the place of the one it replaces."""
+        spec = stored.terms.vary
+        if not spec:
+            self.invalidate(primary)
+            return self._memory.put(primary, stored, stored.size(), until)
+        held = self._memory.peek(primary, now)
+        variants = held if isinstance(held, _Variants) else _Variants()
+        key = variant_key(primary, spec, request, self._ignored_cookies)
+        variants.add(spec, key)
+        while len(variants.keys) > self._max_variants:
+            oldest = next(iter(variants.keys))
+            del variants.keys[oldest]
+            self._memory.drop(oldest)
+        # The list has to outlive each variant, and is small.
+        return self._memory.put(primary, variants, variants.size(), UnixTime(float("inf"))) and self._memory.put(
+            key, stored, stored.size(), until
+        )
+
+    def invalidate(self, primary: PrimaryKey) -> bool:
+        """Forget every stored response of the resource (RFC 9111 §4.4)."""
+        held = self._memory.peek(primary, UnixTime(0))
+        if isinstance(held, _Variants):
+            for key in held.keys:
+                self._memory.drop(key)
+        return self._memory.drop(primary)
+
+
+class NoResponses:
+    """Nothing is ever stored: the page cache of a DummyCache."""
+
+    def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        """Return None."""
+        del primary, request, now
+        return None
+
+    def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
+        """Nothing is known."""
+        del primary, now
+        return ()
+
+    def store(
+        self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
+    ) -> bool:
+        """Store nothing."""
+        del primary, request, stored, until, now
+        return False
+
+    def invalidate(self, primary: PrimaryKey) -> bool:
+        """There was nothing."""
+        del primary
+        return False
