@@ -1,0 +1,1 @@
+"""What does an ordinary Django site look like that knows nothing of the proxy before it?"""
