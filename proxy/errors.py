@@ -83,3 +83,7 @@ class RequestBodyLost(UpstreamError):
 
     status = 400
     reason = "request-body-lost"
+
+
+class ListenError(SitecacheError):
+    """A listener cannot be opened: the port is taken, or not ours to open."""

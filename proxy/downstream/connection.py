@@ -7,9 +7,8 @@ handed to the transport. A hit is read, answered and written within one call of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import cast
 
@@ -17,16 +16,15 @@ from proxy.config.model import ClientTimeouts
 from proxy.deadlines import NEVER, Deadlines
 from proxy.downstream.body import RequestBody
 from proxy.downstream.parser import HeadLimits, HeadParser
+from proxy.downstream.writer import Writer
 from proxy.errors import RequestError
 from proxy.exchange.client import FarEnd
 from proxy.exchange.counters import Counters
-from proxy.message.chunked import chunk, last_chunk
-from proxy.message.fields import RawField, serialise
-from proxy.message.framing import NO_BODY, Chunked, Framing, Length, UntilClose
-from proxy.message.heads import Request, Response
+from proxy.message.framing import NO_BODY, Framing, Length
+from proxy.message.heads import Request
 from proxy.message.hosts import canonical_host
 from proxy.message.stream import Arriving
-from proxy.policy.forwarding import end_to_end, trusted_scheme
+from proxy.policy.forwarding import trusted_scheme
 
 #: Pipelined bytes held while a response is on its way; then the client is paused.
 _PIPELINED = 64 * 1024
@@ -36,16 +34,35 @@ _UNSENT_LOW = 256 * 1024
 #: Bytes read and dropped before closing, so that the client can read our last response instead of a reset.
 _DRAINED = 64 * 1024
 _DRAIN_SECONDS = 5.0
-#: A body up to this size is copied behind its head, so that both leave in one call.
-_JOINED = 64 * 1024
 
 _CLOSE = b"Connection: close\r\n"
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
 
 
+class Clients:
+    """Who is connected."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.connected: set[Connection] = set()
+        self._emptied: asyncio.Future[None] | None = None
+
+    def leave(self, connection: Connection) -> None:
+        """A client is gone."""
+        self.connected.discard(connection)
+        if self._emptied is not None and not self.connected and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def emptied(self) -> None:
+        """Return when nobody is connected."""
+        if self.connected:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
+
+
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for every connection of a listener."""
+class Serving:
+    """What holds for every connection of a server."""
 
     handle: Callable[[Request, Connection], None]
     limits: HeadLimits
@@ -53,50 +70,35 @@ class Terms:
     timeouts: ClientTimeouts
     trusted: tuple[IPv4Network | IPv6Network, ...]
     """Peers whose forwarding fields count."""
-    most_connections: int
     deadlines: Deadlines
     counters: Counters
-    connections: set[Connection]
-    """All that are open."""
+    clients: Clients
 
 
-class Connection(asyncio.Protocol):
+class Connection(Writer):
     """The protocol of one client; it is the ``Client`` of its exchanges."""
 
     __slots__ = (
-        "_begun",
         "_buffer",
         "_busy",
-        "_chunked",
         "_draining",
         "_eof",
-        "_incoming",
-        "_keep",
-        "_line",
-        "_minor",
         "_parser",
         "_paused",
         "_peer",
         "_reading",
-        "_terms",
-        "_transport",
+        "_serving",
         "_trusted",
-        "_tunnel",
         "_unsent",
-        "_until_close",
-        "blocked",
         "body",
         "deadline",
-        "gone",
         "last",
-        "on_gone",
-        "on_writable",
     )
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
-        self._parser = HeadParser(terms.limits)
-        self._transport = cast(asyncio.Transport, None)
+    def __init__(self, serving: Serving) -> None:
+        super().__init__()
+        self._serving = serving
+        self._parser = HeadParser(serving.limits)
         self._peer = ""
         self._trusted = False
         self._buffer = b""
@@ -104,41 +106,29 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._paused = False
         self._eof = False
-        self._keep = True
-        self._line = b""
-        self._minor = 1
-        self._begun = False
-        self._chunked = False
-        self._until_close = False
-        self._incoming: RequestBody | None = None
-        self._tunnel: FarEnd | None = None
         self._draining = -1
         self._unsent = 0
         self.last = False
         """No further request is read: the server is stopping."""
         self.deadline = NEVER
         self.body: Arriving | None = None
-        self.gone = False
-        self.blocked = False
-        self.on_writable: Callable[[], None] | None = None
-        self.on_gone: Callable[[], None] | None = None
 
     # The loop's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a client in, unless there are too many."""
-        terms = self._terms
+        serving = self._serving
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_UNSENT_HIGH, low=_UNSENT_LOW)
-        terms.counters.accepted += 1
-        terms.deadlines.watch(self)
-        terms.connections.add(self)
+        serving.counters.accepted += 1
+        serving.deadlines.watch(self)
+        serving.clients.connected.add(self)
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._peer = str(name[0])
-        self._trusted = _is_trusted(self._peer, terms.trusted)
-        self.deadline = terms.deadlines.now + terms.timeouts.idle
-        if len(terms.connections) > terms.most_connections:
+        self._trusted = _is_trusted(self._peer, serving.trusted)
+        self.deadline = serving.deadlines.now + serving.timeouts.idle
+        if len(serving.clients.connected) > serving.clients.most:
             self._refuse(RequestError(503, "too many connections"))
 
     def data_received(self, data: bytes) -> None:
@@ -163,8 +153,8 @@ class Connection(asyncio.Protocol):
         """Tell whoever writes to the client that nobody reads it."""
         del exc
         self.gone = True
-        self._terms.deadlines.forget(self)
-        self._terms.connections.discard(self)
+        self._serving.deadlines.forget(self)
+        self._serving.clients.leave(self)
         if self._incoming is not None:
             self._incoming.lose()
         if self._tunnel is not None:
@@ -177,7 +167,7 @@ class Connection(asyncio.Protocol):
         """The client reads more slowly than it is written to."""
         self.blocked = True
         self._unsent = self._transport.get_write_buffer_size()
-        self.deadline = self._terms.deadlines.now + self._terms.timeouts.write
+        self.deadline = self._serving.deadlines.now + self._serving.timeouts.write
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -237,13 +227,13 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _wait_for_head(self, data: bytes) -> None:
-        terms = self._terms
+        serving = self._serving
         if not self._buffer:
-            self.deadline = terms.deadlines.now + terms.timeouts.header
+            self.deadline = serving.deadlines.now + serving.timeouts.header
         self._buffer = data
-        if b"\r\n" not in data[: terms.limits.target + 64] and len(data) > terms.limits.target + 64:
+        if b"\r\n" not in data[: serving.limits.target + 64] and len(data) > serving.limits.target + 64:
             self._refuse(RequestError(414, "the request line is too long"))
-        elif len(data) > terms.limits.total:
+        elif len(data) > serving.limits.total:
             self._refuse(RequestError(431, "the request head is too large"))
 
     def _begin(self, request: Request) -> None:
@@ -262,7 +252,7 @@ class Connection(asyncio.Protocol):
             self._expect_body(request.framing)
         else:
             self.body = None
-        self._terms.handle(request, self)
+        self._serving.handle(request, self)
 
     def _believe(self, request: Request) -> None:
         """Take the scheme from a trusted proxy in front of us."""
@@ -272,13 +262,13 @@ class Connection(asyncio.Protocol):
             request.host = canonical_host(request.fields.get(b"host") or b"", scheme)
 
     def _expect_body(self, framing: Framing) -> None:
-        terms = self._terms
-        if isinstance(framing, Length) and framing.size > terms.body_limit:
+        serving = self._serving
+        if isinstance(framing, Length) and framing.size > serving.body_limit:
             raise RequestError(413, "the request body is too large")
-        self.body = incoming = RequestBody(self, framing, terms.body_limit)
+        self.body = incoming = RequestBody(self, framing, serving.body_limit)
         if not incoming.complete:
             self._incoming = incoming
-            self.deadline = terms.deadlines.now + terms.timeouts.body
+            self.deadline = serving.deadlines.now + serving.timeouts.body
 
     def _read_body(self, data: bytes) -> bytes:
         """Give body bytes to the body; return what lies behind it."""
@@ -295,7 +285,7 @@ class Connection(asyncio.Protocol):
             self._incoming = None
             self.deadline = NEVER
         elif not self._paused:
-            self.deadline = self._terms.deadlines.now + self._terms.timeouts.body
+            self.deadline = self._serving.deadlines.now + self._serving.timeouts.body
         return rest
 
     def _read_aside(self, data: bytes) -> None:
@@ -324,7 +314,7 @@ class Connection(asyncio.Protocol):
     def resume_body(self) -> None:
         """Whoever takes the request body can take more."""
         if self._incoming is not None:
-            self.deadline = self._terms.deadlines.now + self._terms.timeouts.body
+            self.deadline = self._serving.deadlines.now + self._serving.timeouts.body
         self.resume_reading()
 
     def pause_reading(self) -> None:
@@ -339,68 +329,7 @@ class Connection(asyncio.Protocol):
             self._paused = False
             self._transport.resume_reading()
 
-    # Writing responses (``Client``).
-
-    def respond(self, head: bytes, tail: bytes, body: bytes) -> None:
-        """Send a whole response."""
-        if self.gone:
-            return
-        if self._incoming is not None:
-            self._close_after()
-        if len(body) <= _JOINED:
-            self._transport.write(b"".join((head, self._line, tail, body)))
-        else:
-            self._transport.write(b"".join((head, self._line, tail)))
-            self._transport.write(body)
-        self._finish()
-
-    def interim(self, response: Response) -> None:
-        """Send a 1xx response, which HTTP/1.0 does not know (RFC 9110 §15.2)."""
-        if self._minor and not self.gone and not self._begun:
-            fields = serialise(end_to_end(response.fields))
-            self._transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, fields))
-
-    def begin(self, head: bytes, framing: Framing) -> None:
-        """Send a head whose body follows."""
-        if self.gone:
-            return
-        if self._incoming is not None:
-            self._close_after()
-        unsized = isinstance(framing, Chunked | UntilClose)
-        self._begun = True
-        self._chunked = unsized and self._minor == 1
-        self._until_close = unsized and not self._minor
-        if self._until_close:
-            self._close_after()
-        coding = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
-        self._transport.write(b"".join((head, coding, self._line, b"\r\n")))
-
-    def write(self, data: bytes) -> None:
-        """Send the next bytes of the body, or of the tunnel."""
-        if not self.gone:
-            self._transport.write(chunk(data) if self._chunked else data)
-
-    def end(self, trailers: Sequence[RawField] = ()) -> None:
-        """The body is whole, or the origin has ended the tunnel."""
-        if self.gone:
-            return
-        if self._tunnel is not None:
-            self._close()
-            return
-        if self._chunked:
-            self._transport.write(last_chunk(list(trailers)))
-        self._finish()
-
-    def abort(self) -> None:
-        """End a response that will never be whole, so that the client cannot take it for one."""
-        if self.gone:
-            return
-        if not self._begun and self._tunnel is None:
-            self._refuse(RequestError(500, "a fault in the proxy"))
-        elif self._until_close:
-            self._transport.abort()
-        else:
-            self._close()
+    # The tunnel, and the end (``Client``).
 
     def switch(self, head: bytes, far: FarEnd) -> None:
         """Send a 101 head; from now on bytes go both ways as they are."""
@@ -430,10 +359,6 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         self._transport.abort()
 
-    def _close_after(self) -> None:
-        self._keep = False
-        self._line = _CLOSE
-
     def _finish(self) -> None:
         """A response has been handed to the transport; go on to the next request."""
         self._busy = False
@@ -446,8 +371,8 @@ class Connection(asyncio.Protocol):
             self._resume_requests()
 
     def _wait(self) -> None:
-        self.deadline = self._terms.deadlines.now + (
-            self._terms.timeouts.write if self.blocked else self._terms.timeouts.idle
+        self.deadline = self._serving.deadlines.now + (
+            self._serving.timeouts.write if self.blocked else self._serving.timeouts.idle
         )
 
     def _resume_requests(self) -> None:
@@ -460,14 +385,9 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer a request that breaks a rule or a limit, and close."""
-        self._terms.counters.refused(error.status)
+        self._serving.counters.refused(error.status)
         if not self._begun:
-            phrase = HTTPStatus(error.status).phrase.encode()
-            body = b"%d %b: %b\n" % (error.status, phrase, error.why.encode("ascii", "replace"))
-            self._transport.write(
-                b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
-                b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b" % (error.status, phrase, len(body), body)
-            )
+            self._write_refusal(error)
         self._linger(always=True)
 
     def _linger(self, *, always: bool = False) -> None:
@@ -477,7 +397,7 @@ class Connection(asyncio.Protocol):
             return
         self._retire()
         self._draining = _DRAINED
-        self.deadline = self._terms.deadlines.now + _DRAIN_SECONDS
+        self.deadline = self._serving.deadlines.now + _DRAIN_SECONDS
         self.resume_reading()
         if self._transport.can_write_eof() and not self._eof:
             self._transport.write_eof()
@@ -487,7 +407,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         self._retire()
         self._transport.close()
-        self.deadline = self._terms.deadlines.now + self._terms.timeouts.write
+        self.deadline = self._serving.deadlines.now + self._serving.timeouts.write
 
     def _retire(self) -> None:
         """Nothing more is written to this client."""

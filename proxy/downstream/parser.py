@@ -20,6 +20,9 @@ _KNOWN_METHODS = frozenset(
 )
 _VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 
+#: Fields that make llhttp expect something else than another request; it takes Proxy-Connection for Connection.
+_SEEN_BY_LLHTTP = frozenset({b"upgrade", b"proxy-connection"})
+
 #: Connection options that change nothing about which fields are meant for the origin.
 _PLAIN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b"proxy-connection"})
 #: Fields without which the origin sees another request than the one we decide about.
@@ -65,18 +68,19 @@ class HeadParser:
         method, target, minor = self._request_line(head)
         fields = self._fields(head if method in _KNOWN_METHODS else b"POST" + head[len(method) :])
         framing = request_framing(fields, minor)
-        host = fields.get(b"host")
-        if target[:1] != b"/":
-            host, target = self._unusual_target(method, target, fields)
-        elif host is None and minor:
+        sent_host = fields.get(b"host")
+        if sent_host is None and minor:
             raise RequestError(400, "no Host field")
-        request = Request(method, target, fields, framing, canonical_host(host or b"", b"http"), minor=minor)
+        host = canonical_host(sent_host or b"", b"http")
+        if target[:1] != b"/":
+            host, target = self._unusual_target(method, target, fields, host)
+        request = Request(method, target, fields, framing, host, minor=minor)
         connection = fields.get(b"connection")
         if connection is None:
             request.keep_alive = minor == 1
         elif connection != b"keep-alive":
             self._connection(request, connection)
-        if framing is not NO_BODY or not request.keep_alive or b"upgrade" in fields.index:
+        if framing is not NO_BODY or not request.keep_alive or not _SEEN_BY_LLHTTP.isdisjoint(fields.index):
             self._renew()
         return request
 
@@ -115,6 +119,9 @@ class HeadParser:
             raise RequestError(400, str(error).lower()) from error
         if len(raw) > self._limits.fields:
             raise RequestError(431, "too many header fields")
+        if b" \r\n" in head or b"\t\r\n" in head:
+            # RFC 9110 §5.5: whitespace behind a value does not belong to it; llhttp leaves it there.
+            raw = [(name, value.rstrip(b" \t")) for name, value in raw]
         fields = Fields(raw)
         if len(fields.index) != len(raw) and len(fields.lines(b"host")) > 1:
             raise RequestError(400, "more than one Host field")
@@ -124,11 +131,11 @@ class HeadParser:
         self._collector = _Collector()
         self._llhttp = httptools.HttpRequestParser(self._collector)
 
-    def _unusual_target(self, method: bytes, target: bytes, fields: Fields) -> tuple[bytes, bytes]:
+    def _unusual_target(self, method: bytes, target: bytes, fields: Fields, host: bytes) -> tuple[bytes, bytes]:
         if target == b"*":
             if method != b"OPTIONS":
                 raise RequestError(400, "the target * is for OPTIONS")
-            return fields.get(b"host") or b"", target
+            return host, target
         # RFC 9112 §3.2.2: the authority of an absolute-form target replaces Host.
         try:
             url = urlsplit(target)
@@ -137,8 +144,10 @@ class HeadParser:
         if url.scheme not in (b"http", b"https") or not url.netloc or b"@" in url.netloc:
             raise RequestError(400, "the request target is not a path or an http URL")
         _replace_host(fields, url.netloc)
-        path = target[target.index(url.netloc) + len(url.netloc) :]
-        return url.netloc, path if path[:1] == b"/" else b"/" + path
+        path = target[target.index(b"://") + 3 + len(url.netloc) :]
+        if not path and method == b"OPTIONS":
+            return canonical_host(url.netloc, b"http"), b"*"  # RFC 9112 §3.2.4
+        return canonical_host(url.netloc, b"http"), path if path[:1] == b"/" else b"/" + path
 
     def _connection(self, request: Request, value: bytes) -> None:
         options = set(tokens(value))
