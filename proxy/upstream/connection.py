@@ -1,0 +1,385 @@
+"""One connection to the origin: a request goes out, a response comes in, and is it good for another after that?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import cast
+
+from proxy.config.model import UpstreamTimeouts
+from proxy.deadlines import NEVER, Deadlines
+from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError, UpstreamGarbage, UpstreamTimeout
+from proxy.message.chunked import ChunkedDecoder, MalformedChunk, chunk, last_chunk
+from proxy.message.fields import RawField
+from proxy.message.framing import CHUNKED, NO_BODY, Chunked, Framing, Length, NoBody, UntilClose, response_framing
+from proxy.message.grammar import tokens
+from proxy.message.heads import Response
+from proxy.message.stream import Arriving
+from proxy.upstream.body import ResponseBody
+from proxy.upstream.parser import parse_response_head
+
+_HEAD_LIMIT = 256 * 1024
+_MOST_INTERIM = 16
+
+
+@dataclass(slots=True)
+class Ask:
+    """One request, ready to be sent."""
+
+    head: bytes
+    """With its empty line."""
+    method: bytes
+    interim: Callable[[Response], None]
+    """Called with each 1xx response, in order, before the final one."""
+    body: Arriving | None = None
+    framing: Framing = NO_BODY
+    """Of the request body."""
+    upgrade: bool = False
+    repeatable: bool = False
+    """May be sent again when a reused connection ends before the first byte: a safe method, and no body."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """The final response to an Ask."""
+
+    response: Response
+    body: ResponseBody
+    framing: Framing
+    tunnel: UpstreamConnection | None = None
+    """After 101: the connection to send the client's bytes through."""
+
+
+class _State(Enum):
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+    TUNNEL = auto()
+    CLOSED = auto()
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """The protocol of one connection; ``released`` is called when it is clean and idle, ``lost`` when it is gone."""
+
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        timeouts: UpstreamTimeouts,
+        released: Callable[[UpstreamConnection], None],
+        lost: Callable[[UpstreamConnection], None],
+    ) -> None:
+        self.deadline = NEVER
+        self.touched = False
+        """A byte of the current response has come, so the origin has seen the request."""
+        self.on_tunnel_writable: Callable[[bool], None] | None = None
+        """Told when the origin stops, and begins again, to take what comes through the tunnel."""
+        self._deadlines = deadlines
+        self._timeouts = timeouts
+        self._released = released
+        self._lost = lost
+        self._transport = cast(asyncio.Transport, None)
+        self._state = _State.IDLE
+        self._ask: Ask | None = None
+        self._answer: asyncio.Future[Answer] | None = None
+        self._buffer = b""
+        self._interim = 0
+        self._sending = False
+        self._paused = False
+        self._body = ResponseBody(self)
+        self._framing: Framing = NO_BODY
+        self._left = 0
+        self._decoder = ChunkedDecoder()
+        self._keep = False
+        self._endless = False
+
+    # The exchange's side.
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether a request can be sent now."""
+        return self._state is _State.IDLE and not self._transport.is_closing()
+
+    def ask(self, ask: Ask) -> asyncio.Future[Answer]:
+        """Send a request; the future becomes its final response, or an UpstreamError."""
+        self._ask = ask
+        self._state = _State.HEAD
+        self.touched = False
+        self._interim = 0
+        self._answer = answer = asyncio.get_running_loop().create_future()
+        self.deadline = self._deadlines.now + self._timeouts.first_byte
+        self._transport.write(ask.head)
+        if ask.body is not None:
+            self._sending = True
+            ask.body.attach(_RequestBody(self, ask.framing))
+        return answer
+
+    def rest(self, until: float) -> None:
+        """Wait for the next request until this deadline."""
+        self.deadline = until
+
+    def close(self) -> None:
+        """Close the connection, whatever it is doing."""
+        self._state = _State.CLOSED
+        self._ask = None
+        self.deadline = NEVER
+        self._transport.abort()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes through the tunnel."""
+        self._transport.write(data)
+
+    def write_eof(self) -> None:
+        """End our direction of the tunnel."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    # The side of the body that is on its way.
+
+    def pause_body(self) -> None:
+        """Stop reading: whoever takes the body cannot take more now."""
+        if not self._paused and self._state in (_State.BODY, _State.TUNNEL):
+            self._paused = True
+            self.deadline = NEVER
+            self._transport.pause_reading()
+
+    def resume_body(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+            self._expect_more()
+
+    def abandon_body(self) -> None:
+        """Nobody wants the rest of the response."""
+        self.close()
+
+    # The loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to watch the deadline."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._deadlines.watch(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the origin sent."""
+        match self._state:
+            case _State.HEAD:
+                self.touched = True
+                self._buffer = self._buffer + data if self._buffer else data
+                try:
+                    self._read_heads()
+                except UpstreamGarbage as error:
+                    self._fail(error)
+            case _State.BODY:
+                self._read_body(data)
+            case _State.TUNNEL:
+                self._body.give(data)
+            case _State.IDLE:
+                # Nothing was asked, so whatever it says could only be taken for the answer to the next request.
+                self.close()
+            case _State.CLOSED:
+                pass
+
+    def eof_received(self) -> bool:
+        """The origin ends its direction: a body without a length ends with it, and a tunnel is half closed."""
+        if self._state is _State.TUNNEL:
+            self._body.finish(())
+            return True
+        if self._state is _State.BODY and isinstance(self._framing, UntilClose):
+            self._end(())
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits that nothing more will come."""
+        self._deadlines.forget(self)
+        self._fail(UpstreamClosed(str(exc) if exc else "the origin closed the connection"))
+        self._lost(self)
+
+    def pause_writing(self) -> None:
+        """The origin takes no more of what we send now."""
+        if self._state is _State.TUNNEL and self.on_tunnel_writable is not None:
+            self.on_tunnel_writable(False)
+        elif self._ask is not None and self._ask.body is not None:
+            self._ask.body.pause()
+
+    def resume_writing(self) -> None:
+        """The origin takes more of what we send."""
+        if self._state is _State.TUNNEL and self.on_tunnel_writable is not None:
+            self.on_tunnel_writable(True)
+        elif self._ask is not None and self._ask.body is not None:
+            self._ask.body.resume()
+
+    def overdue(self) -> None:
+        """The origin took too long, or an idle connection was not needed."""
+        if self._state is _State.IDLE:
+            self.close()
+        else:
+            self._fail(UpstreamTimeout("the origin sent nothing for too long"))
+
+    # The response head.
+
+    def _read_heads(self) -> None:
+        while self._state is _State.HEAD:
+            end = self._buffer.find(b"\r\n\r\n") + 4
+            if end < 4 and len(self._buffer) <= _HEAD_LIMIT:
+                return
+            if not 4 <= end <= _HEAD_LIMIT:
+                raise UpstreamGarbage("the response head is too large")
+            response = parse_response_head(self._buffer[:end])
+            self._buffer = self._buffer[end:]
+            ask, answer = self._ask, self._answer
+            if ask is None or answer is None:
+                raise UpstreamGarbage("a response to nothing")
+            if 100 <= response.status < 200 and response.status != 101:
+                self._interim += 1
+                if self._interim > _MOST_INTERIM:
+                    raise UpstreamGarbage("too many interim responses")
+                ask.interim(response)
+            else:
+                self._begin_body(ask, answer, response)
+
+    def _begin_body(self, ask: Ask, answer: asyncio.Future[Answer], response: Response) -> None:
+        switches = response.status == 101
+        if switches and not ask.upgrade:
+            raise UpstreamGarbage("a switch of protocols that was not asked for")
+        self._framing = UntilClose() if switches else response_framing(response.fields, response.status, ask.method)
+        self._left = self._framing.size if isinstance(self._framing, Length) else 0
+        if self._framing is CHUNKED:
+            self._decoder = ChunkedDecoder()
+        self._body = ResponseBody(self)
+        self._state = _State.TUNNEL if switches else _State.BODY
+        self._keep = _persists(response)
+        self._endless = (response.fields.get(b"content-type") or b"").startswith(b"text/event-stream")
+        self.deadline = NEVER
+        self._expect_more()
+        if not answer.done():
+            answer.set_result(Answer(response, self._body, self._framing, self if switches else None))
+        rest, self._buffer = self._buffer, b""
+        if not switches:
+            self._read_body(rest)
+        elif rest:
+            self._body.give(rest)
+
+    # The response body.
+
+    def _expect_more(self) -> None:
+        if self._state is _State.BODY and not self._endless:
+            self.deadline = self._deadlines.now + self._timeouts.between_bytes
+
+    def _read_body(self, data: bytes) -> None:
+        if data and not self._paused:
+            self._expect_more()
+        match self._framing:
+            case NoBody():
+                self._keep = self._keep and not data
+                self._end(())
+            case Length():
+                self._read_length(data)
+            case Chunked():
+                self._read_chunks(data)
+            case UntilClose():
+                if data:
+                    self._body.give(data)
+
+    def _read_length(self, data: bytes) -> None:
+        if len(data) > self._left:
+            # What lies behind the body was not asked for: the response is whole, the connection is not clean.
+            self._keep = False
+            data = data[: self._left]
+        self._left -= len(data)
+        if data:
+            self._body.give(data)
+        if not self._left:
+            self._end(())
+
+    def _read_chunks(self, data: bytes) -> None:
+        try:
+            content, behind = self._decoder.feed(data)
+        except MalformedChunk as error:
+            self._fail(UpstreamGarbage(str(error)))
+            return
+        for piece in content:
+            self._body.give(piece)
+        if self._decoder.done:
+            self._keep = self._keep and not behind
+            self._end(self._decoder.trailers)
+
+    def _end(self, trailers: Sequence[RawField]) -> None:
+        if self._state is not _State.BODY:
+            # Whoever took the last piece has abandoned the body.
+            return
+        clean = self._keep and not self._sending and not isinstance(self._framing, UntilClose)
+        self._state = _State.IDLE if clean else _State.CLOSED
+        self._ask = None
+        self.deadline = NEVER
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        if clean:
+            self._released(self)
+        else:
+            self._transport.close()
+        self._body.finish(trailers)
+
+    def _fail(self, error: UpstreamError) -> None:
+        state, self._state = self._state, _State.CLOSED
+        if state is _State.CLOSED:
+            return
+        self._ask = None
+        self.deadline = NEVER
+        self._transport.abort()
+        if state is _State.HEAD and self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+        elif state in (_State.BODY, _State.TUNNEL):
+            self._body.finish((), error)
+
+    # The request body.
+
+    def request_feed(self, data: bytes) -> None:
+        """Send the next bytes of the request body."""
+        if self._state is _State.HEAD:
+            self.deadline = self._deadlines.now + self._timeouts.first_byte
+        if self._state in (_State.HEAD, _State.BODY):
+            self._transport.write(data)
+
+    def request_sent(self) -> None:
+        """The request is whole."""
+        self._sending = False
+
+    def request_lost(self) -> None:
+        """The request will never be whole, so the origin must not take it for one."""
+        self._fail(RequestBodyLost("the request body was cut short"))
+
+
+class _RequestBody:
+    """Takes the request body for a connection to the origin."""
+
+    __slots__ = ("_chunked", "_connection")
+
+    def __init__(self, connection: UpstreamConnection, framing: Framing) -> None:
+        self._connection = connection
+        self._chunked = framing is CHUNKED
+
+    def feed(self, data: bytes) -> None:
+        self._connection.request_feed(chunk(data) if self._chunked else data)
+
+    def end(self, trailers: Sequence[RawField] = ()) -> None:
+        if self._chunked:
+            self._connection.request_feed(last_chunk(list(trailers)))
+        self._connection.request_sent()
+
+    def fail(self, error: Exception) -> None:
+        del error
+        self._connection.request_lost()
+
+
+def _persists(response: Response) -> bool:
+    """RFC 9112 §9.3"""
+    options = tokens(response.fields.get(b"connection") or b"")
+    if b"close" in options:
+        return False
+    return response.minor == 1 or b"keep-alive" in options

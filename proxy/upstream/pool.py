@@ -1,0 +1,124 @@
+"""Which connection to the origin carries the next request?"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from proxy.config.model import UpstreamConfig
+from proxy.deadlines import Deadlines
+from proxy.errors import UpstreamTimeout, UpstreamUnreachable
+from proxy.upstream.connection import UpstreamConnection
+
+_SOCKET_BUFFER = 1024 * 1024
+
+
+class Pool:
+    """Opens connections to one origin and keeps the clean ones for later requests."""
+
+    def __init__(self, config: UpstreamConfig, deadlines: Deadlines, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._deadlines = deadlines
+        self._clock = clock
+        self._idle: list[UpstreamConnection] = []
+        self._all: set[UpstreamConnection] = set()
+        self._addresses: list[tuple[str, int]] = []
+        self._resolved_at = float("-inf")
+        self._connector = _connector(config)
+        self.opened = 0
+        """Connections made since the start."""
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open now."""
+        return len(self._all)
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request now."""
+        return len(self._idle)
+
+    def take(self) -> UpstreamConnection | None:
+        """Return the idle connection that was used last, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_idle:
+                return connection
+        return None
+
+    async def open(self) -> UpstreamConnection:
+        """Make a new connection; raise UpstreamUnreachable or UpstreamTimeout."""
+        try:
+            async with asyncio.timeout(self._config.timeouts.connect):
+                connection = await self._connect()
+        except TimeoutError as error:
+            self._resolved_at = float("-inf")
+            raise UpstreamTimeout("connecting took too long") from error
+        except OSError as error:
+            self._resolved_at = float("-inf")
+            raise UpstreamUnreachable(str(error)) from error
+        self.opened += 1
+        self._all.add(connection)
+        return connection
+
+    async def _connect(self) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        url = urlsplit(self._config.url)
+        if url.scheme == "unix":
+            _, connection = await loop.create_unix_connection(self._protocol, url.path)
+            return connection
+        failure: OSError = UpstreamNameError(f"no address for {url.hostname}")
+        for address in await self._resolve(url.hostname or "", url.port or self._connector["port"]):
+            try:
+                _, connection = await loop.create_connection(self._protocol, *address, **self._connector["tls"])
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure
+
+    async def _resolve(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Look the name up again when the last answer is old or did not lead anywhere."""
+        if self._clock() - self._resolved_at >= self._config.resolve_every:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            self._addresses = [(str(address[0]), int(address[1])) for *_, address in found]
+            self._resolved_at = self._clock()
+        return self._addresses
+
+    def _protocol(self) -> UpstreamConnection:
+        return UpstreamConnection(self._deadlines, self._config.timeouts, self._release, self._lose)
+
+    def _release(self, connection: UpstreamConnection) -> None:
+        if len(self._idle) >= self._config.max_idle:
+            connection.close()
+            return
+        connection.rest(self._deadlines.now + self._config.timeouts.idle)
+        self._idle.append(connection)
+
+    def _lose(self, connection: UpstreamConnection) -> None:
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed by those who use it."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+
+class UpstreamNameError(OSError):
+    """The origin's name has no address."""
+
+
+def _connector(config: UpstreamConfig) -> dict[str, Any]:
+    url = urlsplit(config.url)
+    if url.scheme != "https":
+        return {"port": 80, "tls": {}}
+    context = ssl.create_default_context(cafile=config.ca_file)
+    context.set_alpn_protocols(["http/1.1"])
+    return {"port": 443, "tls": {"ssl": context, "server_hostname": url.hostname}}
