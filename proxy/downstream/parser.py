@@ -20,9 +20,6 @@ _KNOWN_METHODS = frozenset(
 )
 _VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 
-#: Fields that make llhttp expect something else than another request; it takes Proxy-Connection for Connection.
-_SEEN_BY_LLHTTP = frozenset({b"upgrade", b"proxy-connection"})
-
 #: Connection options that change nothing about which fields are meant for the origin.
 _PLAIN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b"proxy-connection"})
 #: Fields without which the origin sees another request than the one we decide about.
@@ -80,7 +77,9 @@ class HeadParser:
             request.keep_alive = minor == 1
         elif connection != b"keep-alive":
             self._connection(request, connection)
-        if framing is not NO_BODY or not request.keep_alive or not _SEEN_BY_LLHTTP.isdisjoint(fields.index):
+        index = fields.index
+        if framing is not NO_BODY or not request.keep_alive or b"upgrade" in index or b"proxy-connection" in index:
+            # llhttp expects something else than a request now; it takes Proxy-Connection for Connection.
             self._renew()
         return request
 
@@ -119,7 +118,7 @@ class HeadParser:
             raise RequestError(400, str(error).lower()) from error
         if len(raw) > self._limits.fields:
             raise RequestError(431, "too many header fields")
-        if b" \r\n" in head or b"\t\r\n" in head:
+        if b" \r\n" in head or (b"\t" in head and b"\t\r\n" in head):
             # RFC 9110 §5.5: whitespace behind a value does not belong to it; llhttp leaves it there.
             raw = [(name, value.rstrip(b" \t")) for name, value in raw]
         fields = Fields(raw)

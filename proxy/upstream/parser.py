@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httptools
 
 from proxy.errors import UpstreamGarbage
@@ -9,6 +11,7 @@ from proxy.message.fields import Fields, RawField
 from proxy.message.heads import Response
 
 _VERSIONS = {b"HTTP/1.1 ": 1, b"HTTP/1.0 ": 0}
+_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 
 
 class _Collector:
@@ -47,4 +50,14 @@ def parse_response_head(head: bytes) -> Response:
     status = parser.get_status_code()
     if status < 100:
         raise UpstreamGarbage("the status code is below 100")
-    return Response(status, collector.reason, Fields(collector.fields), minor)
+    if not _REASON.fullmatch(collector.reason):
+        raise UpstreamGarbage("the reason phrase has control characters")
+    raw = collector.fields
+    if b" \r\n" in head or b"\t\r\n" in head:
+        # RFC 9110 §5.5: whitespace behind a value does not belong to it; llhttp leaves it there.
+        raw = [(name, value.rstrip(b" \t")) for name, value in raw]
+    fields = Fields(raw)
+    if minor == 0 and b"transfer-encoding" in fields:
+        # RFC 9112 §6.1: somebody passed on a coding that it does not know.
+        raise UpstreamGarbage("Transfer-Encoding in an HTTP/1.0 response")
+    return Response(status, collector.reason, fields, minor)

@@ -76,7 +76,7 @@ def test_where_a_request_ends(raw: list[RawField], expected: Framing) -> None:
         pytest.param([(CL, b"1_0")], 1, 400, id="underscore"),
         pytest.param([(CL, b"5 5")], 1, 400, id="space-inside"),
         pytest.param([(CL, b"\xb2")], 1, 400, id="superscript"),
-        pytest.param([(CL, "٥".encode())], 1, 400, id="arabic-digit"),
+        pytest.param([(CL, "\N{ARABIC-INDIC DIGIT FIVE}".encode())], 1, 400, id="arabic-digit"),
         pytest.param([(CL, b"9" * 19)], 1, 400, id="too-many-digits"),
     ],
 )

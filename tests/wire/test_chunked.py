@@ -160,9 +160,10 @@ def test_extensions_are_bounded() -> None:
 @pytest.mark.parametrize("piece", [1, 7, 100000])
 def test_an_extension_that_never_ends_is_refused_early(piece: int) -> None:
     decoder = ChunkedDecoder(line_limit=64)
+    for _ in range(64 // piece):
+        assert decoder.feed(b"5" * piece) == ([], b"")
     with pytest.raises(MalformedChunk):
-        for _ in range(100):
-            decoder.feed(b"5" * piece)
+        decoder.feed(b"5" * piece)
 
 
 @pytest.mark.rfc(9112, "7.1.2")
@@ -218,7 +219,7 @@ coded_pieces = st.sampled_from(
 _OURS_ALONE = re.compile(rb'[ \t"\x80-\xff]')
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(st.lists(coded_pieces, max_size=12).map(b"".join))
 @example(b"5;a=b\r\nhello\r\n0\r\nX-A: b\r\n\r\n" + NEXT)
 def test_httptools_never_reads_another_body(coded: bytes) -> None:
