@@ -29,6 +29,7 @@ class Writer(asyncio.Protocol):
     __slots__ = (
         "_begun",
         "_chunked",
+        "_held",
         "_incoming",
         "_keep",
         "_line",
@@ -53,6 +54,8 @@ class Writer(asyncio.Protocol):
         """The Connection field line of the current response, if it needs one."""
         self._begun = False
         self._chunked = False
+        self._held = b""
+        """A head that waits for the first bytes of its body, so that both leave in one call."""
         self._until_close = False
         self.gone = False
         self.blocked = False
@@ -91,7 +94,7 @@ class Writer(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, fields))
 
     def begin(self, head: bytes, framing: Framing) -> None:
-        """Send a head whose body follows."""
+        """Prepare a head; it is sent with the first bytes of the body, or by ``flush``."""
         if self.gone:
             return
         if self._incoming is not None:
@@ -103,12 +106,23 @@ class Writer(asyncio.Protocol):
         if self._until_close:
             self._close_after()
         coding = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
-        self._transport.write(b"".join((head, coding, self._line, b"\r\n")))
+        self._held = b"".join((head, coding, self._line, b"\r\n"))
 
     def write(self, data: bytes) -> None:
         """Send the next bytes of the body, or of the tunnel."""
-        if not self.gone:
-            self._transport.write(chunk(data) if self._chunked else data)
+        if self.gone:
+            return
+        if self._chunked:
+            data = chunk(data)
+        if self._held:
+            data, self._held = self._held + data, b""
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send the head now: its body is not there yet."""
+        if self._held and not self.gone:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
     def end(self, trailers: Sequence[RawField] = ()) -> None:
         """The body is whole, or the origin has ended the tunnel."""
@@ -118,7 +132,8 @@ class Writer(asyncio.Protocol):
             self._close()
             return
         if self._chunked:
-            self._transport.write(last_chunk(list(trailers)))
+            self._held += last_chunk(list(trailers))
+        self.flush()
         self._finish()
 
     def abort(self) -> None:
@@ -130,6 +145,7 @@ class Writer(asyncio.Protocol):
         elif self._until_close:
             self._transport.abort()
         else:
+            self.flush()
             self._close()
 
     def _write_refusal(self, error: RequestError) -> None:

@@ -45,7 +45,10 @@ class Client(Protocol):
         """Send a 1xx response."""
 
     def begin(self, head: bytes, framing: Framing) -> None:
-        """Send a head; the body follows with ``write`` and ``end``."""
+        """Prepare a head; it is sent with the first ``write``, with ``end``, or by ``flush``."""
+
+    def flush(self) -> None:
+        """Send the head now: its body is not there yet."""
 
     def write(self, data: bytes) -> None:
         """Send the next bytes of the body."""
@@ -83,6 +86,9 @@ class Nobody:
         """Nobody reads it."""
 
     def begin(self, head: bytes, framing: Framing) -> None:
+        """Nobody reads it."""
+
+    def flush(self) -> None:
         """Nobody reads it."""
 
     def write(self, data: bytes) -> None:

@@ -235,8 +235,8 @@ class Fetcher:
         outcome.forward_status = response.status
         outcome.stored = True
         outcome.ttl = int(terms.lifetime - terms.age(now))
-        self._replies.stream(exchange, pending, body, answer.framing, outcome, aged=b"age" in response.fields)
         answer.body.attach(body)
+        self._replies.stream(exchange, pending, body, answer.framing, outcome, aged=b"age" in response.fields)
 
     def _discard(self, job: Job, answer: Answer, why: Detail) -> None:
         exchange = job.exchange
@@ -252,8 +252,8 @@ class Fetcher:
         head = _head(response, _dated(response_fields(response.fields), now))
         passing = _unstored(response, head, now)
         body = Body(answer.body, None, _nothing)
-        self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)
         answer.body.attach(body)
+        self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)
 
     def _tunnel(self, job: Job, answer: Answer) -> None:
         exchange = job.exchange

@@ -89,6 +89,7 @@ class Replies:
         age = b"Age: %d\r\n" % stored.terms.age(now) if aged else b""
         client.begin(stored.head + age + cache_status(outcome), framing)
         body.join(client, lambda size: self.count(exchange, stored.status, outcome, size))
+        client.flush()
 
     def error(self, exchange: Exchange, status: int, outcome: Outcome) -> None:
         """Answer with an error of our own, and its reason."""
