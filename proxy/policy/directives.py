@@ -31,7 +31,7 @@ def delta_seconds(argument: bytes | None) -> Seconds | None:
     """Read a delta-seconds (§1.2.2); None when it is not one."""
     if not argument or not argument.isdigit():
         return None
-    return Seconds(min(int(argument[:11]), GREATEST_DELTA))
+    return Seconds(min(int(argument.lstrip(b"0")[:11] or b"0"), GREATEST_DELTA))
 
 
 @dataclass(slots=True)

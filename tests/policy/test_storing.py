@@ -1,0 +1,334 @@
+"""Is stored what RFC 9111 §3 and the design allow, and nothing else?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxy.config.units import Bytes, Seconds, UnixTime
+from proxy.message.heads import Request
+from proxy.policy.decisions import Detail, Discard, Store
+from proxy.policy.directives import NO_TERMS, request_terms
+from proxy.policy.storing import decide_storing, retention, site_fields, vary_names
+from proxy.policy.stored import Terms
+from tests.policy.making import (
+    HOUR_AGO,
+    MINUTE_AGO,
+    MINUTE_LATER,
+    NOW,
+    NOW_DATE,
+    RULES,
+    TIMES,
+    fields,
+    request,
+    response,
+    rules,
+)
+
+FRESH = "Cache-Control: max-age=60"
+
+
+def decide(*lines: str, asked_by: Request | None = None, status: int = 200, **changes: Any) -> Store | Discard:
+    asking = asked_by or request()
+    return decide_storing(
+        asking, request_terms(asking.fields), response(*lines, status=status), TIMES, rules(**changes)
+    )
+
+
+def terms(*lines: str, **more: Any) -> Terms:
+    decision = decide(*lines, **more)
+    assert isinstance(decision, Store), decision
+    return decision.terms
+
+
+@pytest.mark.rfc(9111, "3")
+@pytest.mark.parametrize(
+    ("lines", "status", "lifetime", "explicit"),
+    [
+        pytest.param([FRESH], 200, 60, True, id="max-age"),
+        pytest.param([f"Expires: {MINUTE_LATER}"], 200, 60, True, id="expires"),
+        pytest.param([f"Expires: {MINUTE_LATER}", f"Date: {MINUTE_AGO}"], 200, 120, True, id="expires-and-date"),
+        pytest.param([], 200, 600, False, id="site-lifetime"),
+        pytest.param(["Cache-Control: public"], 200, 600, False, id="site-lifetime-and-public"),
+        pytest.param([FRESH], 203, 60, True, id="203"),
+        pytest.param([FRESH], 204, 60, True, id="204"),
+        pytest.param([FRESH], 301, 60, True, id="301"),
+        pytest.param([FRESH], 302, 60, True, id="302"),
+        pytest.param([FRESH], 404, 60, True, id="404"),
+        pytest.param([FRESH], 500, 60, True, id="500"),
+        pytest.param([FRESH], 599, 60, True, id="a-status-nobody-knows"),
+        pytest.param([FRESH, 'ETag: "a"'], 200, 60, True, id="etag"),
+        pytest.param(["Cache-Control: x-unprivate, no-stored, max-age=60"], 200, 60, True, id="whole-names-only"),
+        pytest.param(['Cache-Control: x="no-store", max-age=60'], 200, 60, True, id="argument-of-another"),
+        pytest.param(['Cache-Control: x="a, private, b", max-age=60'], 200, 60, True, id="list-in-an-argument"),
+        pytest.param([FRESH, "X-Cache-Control: no-store"], 200, 60, True, id="another-field"),
+        pytest.param([FRESH, "Set-Cookie2: a=b"], 200, 60, True, id="another-field-like-set-cookie"),
+        pytest.param([FRESH, "Vary:"], 200, 60, True, id="vary-empty"),
+        pytest.param([FRESH, "Vary: x-*"], 200, 60, True, id="vary-star-in-a-name"),
+        pytest.param([FRESH, "Content-Length: 1000"], 200, 60, True, id="just-small-enough"),
+        pytest.param([FRESH, "Pragma: no-cache"], 200, 60, True, id="pragma-in-a-response-says-nothing"),
+    ],
+)
+def test_stored(lines: list[str], status: int, lifetime: float, explicit: bool) -> None:
+    found = terms(*lines, status=status)
+    assert (found.lifetime, found.explicit) == (lifetime, explicit)
+
+
+@pytest.mark.rfc(9111, "3")
+@pytest.mark.rfc(9111, "5.2.2.5")
+@pytest.mark.rfc(9111, "5.2.2.7")
+@pytest.mark.rfc(9111, "4.1")
+@pytest.mark.parametrize(
+    ("lines", "status", "why"),
+    [
+        pytest.param(["Cache-Control: no-store"], 200, Detail.NO_STORE, id="no-store"),
+        pytest.param(["Cache-Control: NO-STORE, max-age=60"], 200, Detail.NO_STORE, id="no-store-without-case"),
+        pytest.param(["Cache-Control: no-store=x, max-age=60"], 200, Detail.NO_STORE, id="no-store-with-argument"),
+        pytest.param([FRESH, "Cache-Control: no-store"], 200, Detail.NO_STORE, id="no-store-in-another-line"),
+        pytest.param(['Cache-Control: x="a, no-store'], 200, Detail.NO_STORE, id="no-store-behind-an-open-quote"),
+        pytest.param(["Cache-Control: ,,no-store"], 200, Detail.NO_STORE, id="no-store-behind-empty-members"),
+        pytest.param(["Cache-Control: must-understand, no-store"], 200, Detail.NO_STORE, id="must-understand"),
+        pytest.param(["Cache-Control: private, max-age=60"], 200, Detail.PRIVATE, id="private"),
+        pytest.param(["Cache-Control: pRiVaTe, max-age=60"], 200, Detail.PRIVATE, id="private-in-odd-case"),
+        pytest.param(['Cache-Control: private="x-a", max-age=60'], 200, Detail.PRIVATE, id="private-fields"),
+        pytest.param(["Cache-Control: public, private, max-age=60"], 200, Detail.PRIVATE, id="private-and-public"),
+        pytest.param([FRESH, "Vary: *"], 200, Detail.VARY_STAR, id="vary-star"),
+        pytest.param([FRESH, "Vary: accept, *"], 200, Detail.VARY_STAR, id="vary-star-in-a-list"),
+        pytest.param([FRESH, "Vary: *,accept"], 200, Detail.VARY_STAR, id="vary-star-first"),
+        pytest.param([FRESH, "Vary: accept", "Vary: *"], 200, Detail.VARY_STAR, id="vary-star-in-another-line"),
+        pytest.param(["Vary: *"], 200, Detail.VARY_STAR, id="vary-star-without-freshness"),
+        pytest.param([FRESH, "Set-Cookie: a=b"], 200, Detail.SET_COOKIE, id="set-cookie"),
+        pytest.param([FRESH, "set-cookie:"], 200, Detail.SET_COOKIE, id="set-cookie-empty"),
+        pytest.param(["Set-Cookie: a=b"], 200, Detail.SET_COOKIE, id="set-cookie-without-freshness"),
+        pytest.param(
+            ["Cache-Control: public, max-age=60", "Set-Cookie: a"], 200, Detail.SET_COOKIE, id="set-cookie-public"
+        ),
+        pytest.param([FRESH], 206, Detail.PARTIAL_CONTENT, id="206"),
+        pytest.param([FRESH, "Content-Range: bytes 0-1/2"], 200, Detail.PARTIAL_CONTENT, id="content-range"),
+        pytest.param([FRESH], 304, Detail.STATUS, id="304"),
+        pytest.param([FRESH], 103, Detail.STATUS, id="103"),
+        pytest.param([], 203, Detail.NO_FRESHNESS, id="203-without-freshness"),
+        pytest.param([], 301, Detail.NO_FRESHNESS, id="301-without-freshness"),
+        pytest.param([], 404, Detail.NO_FRESHNESS, id="404-without-freshness"),
+        pytest.param([f"Last-Modified: {HOUR_AGO}"], 404, Detail.NO_FRESHNESS, id="no-heuristics"),
+        pytest.param([], 500, Detail.NO_FRESHNESS, id="500-without-freshness"),
+        pytest.param(["Cache-Control: no-cache"], 404, Detail.NO_FRESHNESS, id="404-no-cache"),
+        pytest.param(["Cache-Control: max-age=0"], 200, Detail.NOT_REUSABLE, id="max-age-0-without-validator"),
+        pytest.param(["Cache-Control: max-age=x"], 200, Detail.NOT_REUSABLE, id="unreadable-max-age"),
+        pytest.param(["Expires: 0"], 200, Detail.NOT_REUSABLE, id="expires-0"),
+        pytest.param([FRESH, "Age: 60"], 200, Detail.NOT_REUSABLE, id="age-is-the-lifetime"),
+        pytest.param([FRESH, f"Date: {HOUR_AGO}"], 200, Detail.NOT_REUSABLE, id="date-long-ago"),
+        pytest.param(["Cache-Control: no-cache"], 200, Detail.NOT_REUSABLE, id="no-cache-without-validator"),
+        pytest.param(["Cache-Control: no-cache, max-age=60"], 200, Detail.NOT_REUSABLE, id="no-cache-max-age"),
+        pytest.param([FRESH, "Content-Length: 1001"], 200, Detail.TOO_LARGE, id="too-large"),
+    ],
+)
+def test_discarded(lines: list[str], status: int, why: Detail) -> None:
+    assert decide(*lines, status=status) == Discard(why)
+
+
+@pytest.mark.rfc(9111, "3")
+@pytest.mark.parametrize("method", [b"HEAD", b"POST", b"PUT", b"OPTIONS", b"QUERY", b"get"])
+def test_only_get_is_stored(method: bytes) -> None:
+    assert decide(FRESH, asked_by=request(method=method)) == Discard(Detail.METHOD)
+
+
+@pytest.mark.rfc(9111, "5.2.1.5")
+def test_a_request_with_no_store_stores_nothing() -> None:
+    asking = request("Cache-Control: no-store")
+    assert decide(FRESH, asked_by=asking) == Discard(Detail.REQUEST_NO_STORE)
+    ignored = decide_storing(asking, NO_TERMS, response(FRESH), TIMES, RULES)
+    assert isinstance(ignored, Store)
+
+
+@pytest.mark.rfc(9111, "3.5")
+@pytest.mark.rfc(9111, "5.2.2.9")
+@pytest.mark.parametrize(
+    ("lines", "allowed"),
+    [
+        pytest.param([FRESH], False, id="max-age"),
+        pytest.param([], False, id="nothing"),
+        pytest.param([f"Expires: {MINUTE_LATER}"], False, id="expires"),
+        pytest.param(["Cache-Control: public, max-age=60"], True, id="public"),
+        pytest.param(["Cache-Control: PUBLIC"], True, id="public-site-lifetime"),
+        pytest.param(["Cache-Control: s-maxage=60"], True, id="s-maxage"),
+        pytest.param(["Cache-Control: must-revalidate, max-age=60"], True, id="must-revalidate"),
+        pytest.param(["Cache-Control: proxy-revalidate, max-age=60"], False, id="proxy-revalidate"),
+        pytest.param(['Cache-Control: x="public", max-age=60'], False, id="argument-of-another"),
+        pytest.param(["Cache-Control: publicly, max-age=60"], False, id="whole-names-only"),
+        pytest.param([FRESH, "Vary: Authorization"], False, id="vary"),
+    ],
+)
+def test_authorization(lines: list[str], allowed: bool) -> None:
+    decision = decide(*lines, asked_by=request("Authorization: Basic eDp5"))
+    assert isinstance(decision, Store) if allowed else decision == Discard(Detail.AUTHORIZATION)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "lines", "allowed"),
+    [
+        pytest.param("Cookie: sessionid=1", [], False, id="session"),
+        pytest.param("Cookie: _ga=1", [], True, id="ignored"),
+        pytest.param("Cookie: _ga=1; _ga_ABC=2", [], True, id="ignored-by-pattern"),
+        pytest.param("Cookie: _ga=1; sessionid=1", [], False, id="ignored-and-session"),
+        pytest.param("Cookie: x_ga=1", [], False, id="not-ignored-by-its-end"),
+        pytest.param("Cookie: _gat=1", [], False, id="not-ignored-by-its-beginning"),
+        pytest.param("Cookie: _GA=1", [], False, id="cookie-names-have-case"),
+        pytest.param("Cookie:", [], True, id="empty"),
+        pytest.param("Cookie: sessionid=1", ["Vary: Cookie"], True, id="vary-cookie"),
+        pytest.param("Cookie: sessionid=1", ["Vary: accept, COOKIE"], True, id="vary-cookie-in-a-list"),
+        pytest.param("Cookie: sessionid=1", ["Vary: Cookies"], False, id="vary-something-else"),
+        pytest.param("Cookie: sessionid=1", [FRESH], True, id="explicit-freshness"),
+        pytest.param("Cookie: sessionid=1", ["Cache-Control: public"], False, id="public-is-no-freshness"),
+    ],
+)
+def test_cookies(cookie: str, lines: list[str], allowed: bool) -> None:
+    decision = decide(*lines, asked_by=request(cookie))
+    assert isinstance(decision, Store) if allowed else decision == Discard(Detail.COOKIE)
+
+
+def test_without_a_site_lifetime_only_explicit_freshness_stores() -> None:
+    none = Seconds(0)
+    assert decide(site_lifetime=none) == Discard(Detail.NO_FRESHNESS)
+    assert isinstance(decide(FRESH, site_lifetime=none), Store)
+    assert isinstance(decide("Cache-Control: no-cache", 'ETag: "a"', site_lifetime=none), Store)
+
+
+@pytest.mark.rfc(9111, "5.2.2.2")
+@pytest.mark.rfc(9111, "5.2.2.4")
+@pytest.mark.rfc(9111, "5.2.2.8")
+@pytest.mark.rfc(9111, "5.2.2.10")
+@pytest.mark.rfc(5861, "3")
+@pytest.mark.rfc(5861, "4")
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        pytest.param("max-age=60", {"no_cache": False, "must_revalidate": False, "stale_if_error": None}, id="plain"),
+        pytest.param("no-cache", {"no_cache": True}, id="no-cache"),
+        pytest.param('no-cache="x-a", max-age=60', {"no_cache": True}, id="no-cache-fields"),
+        pytest.param("max-age=60, must-revalidate", {"must_revalidate": True}, id="must-revalidate"),
+        pytest.param("max-age=60, proxy-revalidate", {"must_revalidate": True}, id="proxy-revalidate"),
+        pytest.param("s-maxage=60", {"must_revalidate": True}, id="s-maxage"),
+        pytest.param("max-age=60, stale-while-revalidate=5", {"stale_while_revalidate": 5}, id="swr"),
+        pytest.param("max-age=60, stale-while-revalidate=x", {"stale_while_revalidate": 0}, id="swr-unreadable"),
+        pytest.param("max-age=60, stale-while-revalidate", {"stale_while_revalidate": 0}, id="swr-no-argument"),
+        pytest.param("max-age=60, stale-if-error=5", {"stale_if_error": 5}, id="sie"),
+        pytest.param("max-age=60, stale-if-error=0", {"stale_if_error": 0}, id="sie-zero"),
+        pytest.param("max-age=60, stale-if-error=x", {"stale_if_error": None}, id="sie-unreadable"),
+    ],
+)
+def test_terms(said: str, expected: dict[str, object]) -> None:
+    found = terms(f"Cache-Control: {said}", 'ETag: "a"')
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+@pytest.mark.rfc(9111, "4.3.1")
+def test_validators_are_kept() -> None:
+    found = terms(FRESH, 'ETag: W/"a"', f"Last-Modified: {HOUR_AGO}")
+    assert (found.etag, found.last_modified) == (b'W/"a"', HOUR_AGO.encode())
+    assert found.has_validator
+    assert terms(FRESH, f"Last-Modified: {HOUR_AGO}").has_validator
+    assert not terms(FRESH).has_validator
+
+
+@pytest.mark.rfc(9111, "4.2.3")
+@pytest.mark.parametrize(
+    ("lines", "age"),
+    [
+        pytest.param([FRESH], 3, id="delay"),
+        pytest.param([FRESH, f"Date: {NOW_DATE}"], 3, id="date-now"),
+        pytest.param([FRESH, "Age: 10"], 13, id="age"),
+        pytest.param([FRESH, f"Date: {MINUTE_AGO}", 'ETag: "a"'], 60, id="date"),
+        pytest.param([f"Date: {HOUR_AGO}"], 3, id="the-site-lifetime-counts-from-reception"),
+        pytest.param(["Age: 10"], 13, id="the-site-lifetime-and-age"),
+    ],
+)
+def test_the_age_at_reception(lines: list[str], age: float) -> None:
+    times = (UnixTime(NOW - 3), NOW)
+    decision = decide_storing(request(), NO_TERMS, response(*lines), times, RULES)
+    assert isinstance(decision, Store)
+    assert decision.terms.age(NOW) == age
+    assert decision.terms.age(UnixTime(NOW + 7)) == age + 7
+    assert decision.terms.age(UnixTime(NOW - 1000)) >= 0
+
+
+@pytest.mark.rfc(9111, "4.1")
+@pytest.mark.rfc(9110, "12.5.5")
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([], (), id="none"),
+        pytest.param(["Vary:"], (), id="empty"),
+        pytest.param(["Vary: Accept"], (b"accept",), id="one"),
+        pytest.param(["Vary: b, A", "Vary: c"], (b"a", b"b", b"c"), id="sorted-lower-case-of-all-lines"),
+        pytest.param(["Vary: a, A,a"], (b"a",), id="once"),
+        pytest.param(["Vary: *"], None, id="star"),
+        pytest.param(["Vary: a, *"], None, id="star-in-a-list"),
+    ],
+)
+def test_vary_names(lines: list[str], expected: tuple[bytes, ...] | None) -> None:
+    assert vary_names(fields(*lines)) == expected
+
+
+DAY = 86400
+
+
+@pytest.mark.parametrize(
+    ("lines", "default", "expected"),
+    [
+        pytest.param([FRESH], 0, 60, id="lifetime"),
+        pytest.param([FRESH], 100, 160, id="default-stale-if-error"),
+        pytest.param(["Cache-Control: max-age=60, stale-if-error=10"], 100, 70, id="stale-if-error"),
+        pytest.param(["Cache-Control: max-age=60, stale-if-error=0"], 100, 60, id="stale-if-error-zero"),
+        pytest.param(["Cache-Control: max-age=60, stale-while-revalidate=30"], 0, 90, id="stale-while-revalidate"),
+        pytest.param(
+            ["Cache-Control: max-age=60, stale-while-revalidate=30, stale-if-error=50"], 0, 110, id="greatest"
+        ),
+        pytest.param(["Cache-Control: max-age=60, must-revalidate, stale-if-error=50"], 100, 60, id="must-revalidate"),
+        pytest.param([FRESH, 'ETag: "a"'], 0, 60 + DAY, id="validator"),
+        pytest.param(["Cache-Control: max-age=0", 'ETag: "a"'], 0, DAY, id="only-to-validate"),
+    ],
+)
+def test_retention(lines: list[str], default: float, expected: float) -> None:
+    decision = decide(*lines, stale_if_error=Seconds(default))
+    assert isinstance(decision, Store)
+    assert decision.retention == expected
+    assert retention(decision.terms, rules(stale_if_error=Seconds(default))) == expected
+
+
+@pytest.mark.rfc(9111, "4.2.4")
+def test_stale_while_revalidate_is_reason_enough_to_store() -> None:
+    assert terms("Cache-Control: max-age=0, stale-while-revalidate=60").lifetime == 0
+
+
+def test_stored_body_limit() -> None:
+    assert decide(FRESH, "Content-Length: 1", stored_body=Bytes(0)) == Discard(Detail.TOO_LARGE)
+    assert isinstance(decide(FRESH, stored_body=Bytes(0)), Store)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([], ["Expires: Sun, 09 Sep 2001 01:56:40 GMT", "Cache-Control: max-age=600"], id="nothing-said"),
+        pytest.param(
+            ["X-A: b", "cache-control: public"],
+            ["X-A: b", "Expires: Sun, 09 Sep 2001 01:56:40 GMT", "Cache-Control: public, max-age=600"],
+            id="added-to-what-was-said",
+        ),
+        pytest.param(
+            ["Cache-Control: public", "Cache-Control: x"],
+            ["Expires: Sun, 09 Sep 2001 01:56:40 GMT", "Cache-Control: public, x, max-age=600"],
+            id="two-lines-become-one",
+        ),
+        pytest.param(
+            ["Cache-Control:"],
+            ["Expires: Sun, 09 Sep 2001 01:56:40 GMT", "Cache-Control: max-age=600"],
+            id="empty",
+        ),
+        pytest.param([FRESH], [FRESH], id="explicit"),
+        pytest.param(["Cache-Control: no-cache", 'ETag: "a"'], ["Cache-Control: no-cache", 'ETag: "a"'], id="no-cache"),
+    ],
+)
+def test_site_fields(lines: list[str], expected: list[str]) -> None:
+    assert site_fields(fields(*lines).raw, terms(*lines), NOW) == fields(*expected).raw
