@@ -83,13 +83,14 @@ def _matches(if_none_match: bytes, etag: bytes | None) -> bool:
 
 
 def _unmodified_since(fields: Fields, stored: StoredResponse, now: UnixTime) -> bool:
-    """RFC 9110 §13.1.3; where there is no Last-Modified, the time of birth stands for it (RFC 9111 §4.3.2)."""
+    """RFC 9110 §13.1.3; where there is no Last-Modified, Date or the time of birth stands for it (RFC 9111 §4.3.2)."""
     value = fields.get(b"if-modified-since")
     since = None if value is None else parse_date(value, now)
     if since is None:
         return False
     if stored.terms.last_modified is None:
-        return stored.terms.born <= since
+        date = _date(stored, now)
+        return (stored.terms.born if date is None else date) <= since
     modified = parse_date(stored.terms.last_modified, now)
     return modified is not None and modified <= since
 
@@ -106,8 +107,15 @@ def _if_range_holds(fields: Fields, stored: StoredResponse, now: UnixTime) -> bo
     return (
         value == stored.terms.last_modified
         and (modified := parse_date(value, now)) is not None
-        and modified + 1 <= stored.terms.born
+        and (date := _date(stored, now)) is not None
+        and modified + 1 <= date
     )
+
+
+def _date(stored: StoredResponse, now: UnixTime) -> UnixTime | None:
+    """Return when the origin says it sent the response: on its own clock, unlike the time of birth."""
+    value = stored.fields().get(b"date")
+    return None if value is None else parse_date(value, now)
 
 
 def _range(value: bytes, size: int) -> Wanted:
@@ -120,7 +128,10 @@ def _range(value: bytes, size: int) -> Wanted:
         if not last:
             return WHOLE
         suffix = int(last)
-        return Part(max(0, size - suffix), size - 1) if suffix and size else Unsatisfiable()
+        if not suffix:
+            return Unsatisfiable()
+        # §14.1.2: of nothing, the last bytes can be had, but no 206 can name them.
+        return Part(max(0, size - suffix), size - 1) if size else WHOLE
     start = int(first)
     if last and int(last) < start:
         return WHOLE

@@ -10,8 +10,8 @@ from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail, Discard, Store
 from proxy.policy.directives import NO_TERMS, request_terms
-from proxy.policy.storing import decide_storing, retention, site_fields, vary_names
 from proxy.policy.stored import Terms
+from proxy.policy.storing import decide_storing, retention, site_fields, vary_names
 from tests.policy.making import (
     HOUR_AGO,
     MINUTE_AGO,
