@@ -7,12 +7,15 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 
 import uvloop
 
+from proxy.config.model import AccessLog as AccessLogStyle
 from proxy.config.model import CacheConfig, Config
 from proxy.config.units import UnixTime
 from proxy.deadlines import Deadlines
@@ -20,6 +23,7 @@ from proxy.downstream.connection import Clients, Serving
 from proxy.downstream.listeners import close_listeners, open_listeners, shown
 from proxy.downstream.parser import HeadLimits
 from proxy.downstream.server import Server
+from proxy.downstream.workers import Supervisor, converse
 from proxy.errors import ListenError
 from proxy.exchange.answer import Driver
 from proxy.exchange.collapse import Flights
@@ -27,6 +31,12 @@ from proxy.exchange.counters import Counters
 from proxy.exchange.fetch import Fetcher
 from proxy.exchange.replies import Replies
 from proxy.exchange.site import Site
+from proxy.ops.access_log import AccessLog
+from proxy.ops.admin import Readiness, Unready, admin_app, start_admin, stop_admin
+from proxy.ops.line_writer import LineWriter
+from proxy.ops.process import usage
+from proxy.ops.snapshot import Snapshot, take, total
+from proxy.ops.sources import Sources, Store
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.rules import Rules
 from proxy.storage.backends.locmem import LocMemCache
@@ -57,26 +67,43 @@ class Worker:
 
     server: Server
     driver: Driver
-    origin: Origin
-    flights: Flights
-    counters: Counters
-    memory: LocMemCache | None
+    sources: Sources
+    pool: Pool
     deadlines: Deadlines
+    log: AccessLog | None
+
+    def snapshot(self) -> Snapshot:
+        """Return what it has counted."""
+        return take(self.sources)
+
+    def close(self) -> None:
+        """End what runs in the background and close what is idle."""
+        self.driver.tasks.cancel()
+        self.pool.close()
+        self.deadlines.close()
+        if self.log is not None:
+            self.log.close()
 
 
-def build(config: Config) -> Worker:
-    """Build the parts of one serving process; to be called with its event loop running."""
+def build(config: Config, writer: LineWriter | None = None) -> Worker:
+    """Build the parts of one serving process; to be called with its event loop running.
+
+    ``writer`` takes the lines of the access log, where the configuration asks for one.
+    """
     deadlines = Deadlines(asyncio.get_running_loop())
     rules = rules_of(config)
-    cache = config.CACHES[config.CACHE_MIDDLEWARE_ALIAS]
-    memory, responses = _responses(cache, rules, config.limits.variants)
-    counters = Counters()
+    alias = config.CACHE_MIDDLEWARE_ALIAS
+    memory, responses = _responses(config.CACHES[alias], rules, config.limits.variants)
+    log = AccessLog(config.access_log, writer, lambda: writer.lost) if writer is not None else None
+    counters = Counters(log)
     flights = Flights()
-    origin = Origin(Pool(config.upstream, deadlines, time.monotonic))
-    site = Site(origin, responses, rules, _scope(config, cache))
+    pool = Pool(config.upstream, deadlines, time.monotonic)
+    origin = Origin(pool)
+    site = Site(origin, responses, rules, _scope(config))
     replies = Replies(counters, clock)
     driver = Driver(site, Fetcher(site, flights, replies, clock), flights, replies, counters, clock)
     limits = config.limits
+    clients = Clients(limits.connections)
     serving = Serving(
         handle=driver.handle,
         limits=HeadLimits(limits.header_bytes, limits.headers, limits.target),
@@ -85,9 +112,21 @@ def build(config: Config) -> Worker:
         trusted=tuple(ip_network(network) for network in config.trusted_proxies),
         deadlines=deadlines,
         counters=counters,
-        clients=Clients(limits.connections),
+        clients=clients,
     )
-    return Worker(Server(serving), driver, origin, flights, counters, memory, deadlines)
+    options = config.CACHES[alias].OPTIONS
+    sources = Sources(
+        counters=counters,
+        clients=clients.connected,
+        origin=origin,
+        flights=flights,
+        exchanges=driver.tasks,
+        stores={} if memory is None else {alias: Store(memory, options.MAX_ENTRIES, options.MAX_BYTES)},
+        started_at=clock(),
+        usage=usage,
+        dropped_lines=lambda: 0 if log is None else log.dropped,
+    )
+    return Worker(Server(serving), driver, sources, pool, deadlines, log)
 
 
 def _responses(cache: CacheConfig, rules: Rules, variants: int) -> tuple[LocMemCache | None, Responses]:
@@ -103,36 +142,131 @@ def _responses(cache: CacheConfig, rules: Rules, variants: int) -> tuple[LocMemC
     return memory, MemoryResponses(memory, rules.ignored_cookies, variants)
 
 
-def _scope(config: Config, cache: CacheConfig) -> bytes:
+def _scope(config: Config) -> bytes:
+    cache = config.CACHES[config.CACHE_MIDDLEWARE_ALIAS]
     parts = (cache.KEY_PREFIX, str(cache.VERSION), config.CACHE_MIDDLEWARE_KEY_PREFIX)
     return b"".join(b"%d:%b" % (len(part), part) for part in (text.encode() for text in parts))
+
+
+# Running.
 
 
 def serve(config: Config) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
     try:
         listeners = open_listeners(config.listen)
+        admin = open_listeners([config.admin.listen] if config.admin.listen != "off" else [])
     except ListenError as error:
-        sys.stderr.write(f"sitecache: {error}\n")
+        _say(str(error))
         return 1
     try:
-        return uvloop.run(_serve(config, listeners))
+        run = _serve_alone if config.workers == 1 else _serve_with_workers
+        uvloop.run(run(config, listeners, admin))
     finally:
-        close_listeners(listeners)
-
-
-async def _serve(config: Config, listeners: Sequence[socket.socket]) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    worker = build(config)
-    await worker.server.start(listeners)
-    for listener in listeners:
-        sys.stderr.write(f"sitecache: listening on {shown(listener)}\n")
-    sys.stderr.write("sitecache: ready\n")
-    await stop.wait()
-    await worker.server.drain(config.timeouts.drain)
-    worker.origin.pool.close()
-    worker.deadlines.close()
+        close_listeners([*listeners, *admin])
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"sitecache: {text}\n")
+    sys.stderr.flush()
+
+
+def _announce(listeners: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
+    for listener in listeners:
+        _say(f"listening on {shown(listener)}")
+    for listener in admin:
+        _say(f"admin on {shown(listener)}")
+    _say("ready")
+
+
+def _stop_event() -> asyncio.Event:
+    """Return the event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _serve_alone(config: Config, listeners: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
+    stop = _stop_event()
+    async with _serving(config, listeners) as worker:
+
+        async def collect() -> Sequence[Snapshot]:
+            return [worker.snapshot()]
+
+        def readiness() -> Readiness:
+            return Readiness(unready=(Unready.DRAINING,) if worker.server.draining else ())
+
+        runners = [await start_admin(admin_app(collect, readiness), listener.dup()) for listener in admin]
+        _announce(listeners, admin)
+        await stop.wait()
+        _say("draining")
+        await worker.server.drain(config.timeouts.drain)
+        for runner in runners:
+            await stop_admin(runner)
+
+
+@asynccontextmanager
+async def _serving(config: Config, listeners: Sequence[socket.socket]) -> AsyncIterator[Worker]:
+    """Build a worker that takes clients in, and take it apart in the end."""
+    writer = LineWriter(sys.stdout.fileno()) if config.access_log is not AccessLogStyle.OFF else None
+    worker = build(config, writer)
+    await worker.server.start(listeners)
+    try:
+        yield worker
+    finally:
+        worker.close()
+        if writer is not None:
+            writer.close()
+
+
+async def _serve_with_workers(
+    config: Config, listeners: Sequence[socket.socket], admin: Sequence[socket.socket]
+) -> None:
+    stop = _stop_event()
+    past = [Snapshot({})]
+    stopping = False
+
+    def ended(counted: bytes) -> None:
+        if counted:
+            past[0] = total([past[0], Snapshot.from_json(counted).ended()]).ended()
+
+    supervisor = Supervisor(partial(_work, config), listeners, config.workers, ended)
+
+    async def collect() -> Sequence[Snapshot]:
+        return [past[0], *map(Snapshot.from_json, await supervisor.snapshots())]
+
+    def readiness() -> Readiness:
+        if stopping:
+            return Readiness(unready=(Unready.DRAINING,))
+        return Readiness(unready=() if supervisor.ready else (Unready.NO_WORKER,))
+
+    runners = [await start_admin(admin_app(collect, readiness), listener.dup()) for listener in admin]
+    starting = asyncio.create_task(supervisor.start())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        _announce(listeners, admin)
+        await stopped
+    _say("draining")
+    stopping = True
+    starting.cancel()
+    await supervisor.stop(config.timeouts.drain)
+    for runner in runners:
+        await stop_admin(runner)
+
+
+def _work(config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket) -> None:
+    """Be one worker: the target of a new process."""
+    del number
+    uvloop.run(_serve_as_worker(config, listeners, channel))
+
+
+async def _serve_as_worker(config: Config, listeners: Sequence[socket.socket], channel: socket.socket) -> None:
+    stop = _stop_event()
+    async with _serving(config, listeners) as worker:
+        talking = asyncio.create_task(converse(channel, lambda: worker.snapshot().to_json().encode(), stop))
+        await stop.wait()
+        await worker.server.drain(config.timeouts.drain)
+        talking.cancel()
