@@ -45,10 +45,21 @@ def decide_validation(
         return PassOn() if isinstance(answer, UpstreamError) else Replace()
     if answer.status != 304:
         return Replace()
-    etag = answer.fields.get(b"etag")
-    if etag is not None and stored.terms.etag is not None and _opaque(etag) != _opaque(stored.terms.etag):
+    if not _is_about(stored, answer):
         return AskAgain()
     return _freshen(request, stored, answer, times, rules)
+
+
+def _is_about(stored: StoredResponse, answer: Response) -> bool:
+    """Tell whether a 304 can be about the stored response (§4.3.4): not with a validator that this has not."""
+    terms = stored.terms
+    etag, modified = answer.fields.get(b"etag"), answer.fields.get(b"last-modified")
+    if etag is not None and terms.etag is not None:
+        # Weakly: an origin that compresses weakens the tag of a 200 and leaves that of a 304 as it is (Django's does).
+        return _opaque(etag) == _opaque(terms.etag)
+    if modified is not None and terms.last_modified is not None:
+        return modified == terms.last_modified
+    return etag is None and modified is None
 
 
 def may_stand_in(stored: StoredResponse, now: UnixTime, rules: Rules) -> bool:
