@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ GOOD = {
 
 
 def measured(server: str, number: int, per_second: float, load: str = "hits") -> Round:
-    return Round(load, server, number, per_second, 0.5, 1.5, 0.99, 1000, 0)
+    return Round(load, server, number, per_second, 0.5, 1.5, 0.8, 1000, 0)
 
 
 ROUNDS = [
@@ -126,15 +127,29 @@ def test_ratio_is_the_median_of_the_rounds_ratios() -> None:
     assert report.ratio(ROUNDS, "hits", "sitecache") == pytest.approx(0.9)
 
 
+def test_ratio_of_the_core_counts_processor_time() -> None:
+    rounds = [replace(each, busy=0.4) if each.server == "nginx" else each for each in ROUNDS]
+    assert report.ratio(rounds, "hits", "sitecache", report.rate_of_core) == pytest.approx(0.45)
+
+
 def test_ratio_without_the_yardstick_is_none() -> None:
     assert report.ratio(ROUNDS, "cold", "sitecache") is None
 
 
 def test_rows_are_medians_by_load_and_server() -> None:
     assert report.rows(ROUNDS) == [
-        ("hits", "sitecache", "60,000", "45,000 to 70,000", "0.90", "0.50", "1.50", "99%"),
-        ("hits", "nginx", "70,000", "50,000 to 80,000", "1.00", "0.50", "1.50", "99%"),
-        ("cold", "sitecache", "9,000", "9,000 to 9,000", "", "0.50", "1.50", "99%"),
+        ("hits", "sitecache", "60,000", "45,000 to 70,000", "0.90", "0.50", "1.50", "80%", "75,000"),
+        ("hits", "nginx", "70,000", "50,000 to 80,000", "1.00", "0.50", "1.50", "80%", "87,500"),
+        ("cold", "sitecache", "9,000", "9,000 to 9,000", "", "0.50", "1.50", "80%", "11,250"),
+    ]
+
+
+def test_a_core_that_was_not_used_up_is_pointed_out() -> None:
+    full = [replace(each, busy=0.97) for each in ROUNDS]
+    assert report.doubts(full) == []
+    idle = [replace(full[-1], busy=0.61)]
+    assert report.doubts(full[:-1] + idle) == [
+        "sitecache, cold: used 61% of its core; the other core was the limit, or something else ran on this one"
     ]
 
 
@@ -149,7 +164,7 @@ def test_text_table_lines_up() -> None:
 def test_kept_files_hold_the_table_and_every_round(tmp_path: Path) -> None:
     facts = {"date": "2025-07-01 10:00 UTC", "commit": "abc1234 with changes not committed"}
     table, raw = report.keep(tmp_path / "new", ROUNDS, facts)
-    assert "| hits | nginx | 70,000 | 50,000 to 80,000 | 1.00 | 0.50 | 1.50 | 99% |" in table.read_text()
+    assert "| hits | nginx | 70,000 | 50,000 to 80,000 | 1.00 | 0.50 | 1.50 | 80% | 87,500 |" in table.read_text()
     assert raw.name == "load-2025-07-01-abc1234.json"
     kept = json.loads(raw.read_text())
     assert kept["facts"] == facts

@@ -55,7 +55,10 @@ def main(servers: tuple[str, ...], loads: tuple[str, ...], rounds: int, seconds:
     click.echo("\n" + report.text_table(measured))
     for load in loads:
         if (of_nginx := report.ratio(measured, load, "sitecache")) is not None:
-            click.echo(f"sitecache/nginx, {load}: {of_nginx:.2f}")
+            of_core = report.ratio(measured, load, "sitecache", report.rate_of_core)
+            click.echo(f"sitecache/nginx, {load}: {of_nginx:.2f} (per core second: {of_core:.2f})")
+    for doubt in report.doubts(measured):
+        click.echo(f"doubtful: {doubt}")
     if keep:
         for path in report.keep(keep, measured, facts):
             click.echo(f"kept: {path}")

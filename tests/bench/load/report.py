@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +14,38 @@ from tests.bench.load.rounds import Round
 
 #: The server that the others are compared with.
 YARDSTICK = "nginx"
+BUSY_ENOUGH = 0.9
 ROOT = Path(__file__).parents[3]
-HEAD = ("load", "server", "requests/s", "lowest to highest", "of nginx", "p50 ms", "p99 ms", "core used")
+HEAD = (
+    "load",
+    "server",
+    "requests/s",
+    "lowest to highest",
+    "of nginx",
+    "p50 ms",
+    "p99 ms",
+    "core used",
+    "per core second",
+)
 
 
-def ratio(rounds: Sequence[Round], load: str, server: str) -> float | None:
-    """The median over the rounds of a server's rate divided by the yardstick's in the same round."""
-    rates = {(each.server, each.number): each.per_second for each in rounds if each.load == load}
+def rate(measured: Round) -> float:
+    """Requests for each second of the clock."""
+    return measured.per_second
+
+
+def rate_of_core(measured: Round) -> float:
+    """Requests for each second of processor time: depends less on what else runs on the machine."""
+    return measured.per_second / measured.busy
+
+
+def ratio(rounds: Sequence[Round], load: str, server: str, figure: Callable[[Round], float] = rate) -> float | None:
+    """The median over the rounds of a server's figure divided by the yardstick's in the same round."""
+    figures = {(each.server, each.number): figure(each) for each in rounds if each.load == load}
     ratios = [
-        rate / rates[YARDSTICK, number]
-        for (name, number), rate in rates.items()
-        if name == server and (YARDSTICK, number) in rates
+        own / figures[YARDSTICK, number]
+        for (name, number), own in figures.items()
+        if name == server and (YARDSTICK, number) in figures
     ]
     return median(ratios) if ratios else None
 
@@ -46,8 +67,22 @@ def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
                 f"{median(each.p50_ms for each in own):.2f}",
                 f"{median(each.p99_ms for each in own):.2f}",
                 f"{median(each.busy for each in own):.0%}",
+                f"{median(map(rate_of_core, own)):,.0f}",
             )
         )
+    return found
+
+
+def doubts(rounds: Sequence[Round]) -> list[str]:
+    """Which rates say too little of their server, because it was kept from using its core."""
+    found = []
+    for load, server in dict.fromkeys((each.load, each.server) for each in rounds):
+        busy = median(each.busy for each in rounds if (each.load, each.server) == (load, server))
+        if busy < BUSY_ENOUGH:
+            found.append(
+                f"{server}, {load}: used {busy:.0%} of its core; "
+                "the other core was the limit, or something else ran on this one"
+            )
     return found
 
 
@@ -70,6 +105,8 @@ def markdown(rounds: Sequence[Round], facts: Mapping[str, str]) -> str:
     lines += [f"- {name}: {value}" for name, value in facts.items()]
     lines += ["", f"| {' | '.join(HEAD)} |", "|---|---|" + "---:|" * (len(HEAD) - 2)]
     lines += [f"| {' | '.join(row)} |" for row in rows(rounds)]
+    if said := doubts(rounds):
+        lines += ["", *(f"- doubtful: {doubt}" for doubt in said)]
     return "\n".join(lines) + "\n"
 
 

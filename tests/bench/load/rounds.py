@@ -3,6 +3,7 @@
 import http.client
 import random
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ WARM_UP_SECONDS = 1
 SAMPLE = 50
 #: Hits are hits when at most this part of the requests reached the origin.
 FEW = 0.001
+#: Seconds without a request after which the origin has had all that were sent.
+SETTLE = 0.1
 CEILING = "ceiling"
-BARE_NGINX = "bare nginx"
+BARE_NGINX = "bare-nginx"
 LOADS = ("hits", "uncacheable", "cold")
 
 
@@ -39,12 +42,37 @@ class Round:
     origin_asked: int
 
 
+class Asked:
+    """How many requests the origin on `port` has had, those of this class not counted."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._own = 0
+
+    def so_far(self) -> int:
+        """The number once it no longer changes: requests that were still under way have arrived by then."""
+        count, before = self._read(), -1
+        while count != before:
+            time.sleep(SETTLE)
+            count, before = self._read(), count
+        return count
+
+    def _read(self) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection.request("GET", ASKED)
+        # The third line of stub_status has three numbers: connections accepted and handled, and requests.
+        counts = connection.getresponse().read().split(b"\n")[2]
+        connection.close()
+        self._own += 1
+        return int(counts.split()[2]) - self._own
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """The running parts that every round needs."""
 
     folder: Path
-    origin: Running
+    asked: Asked
     servers: Sequence[Running]
     seconds: int
     rounds: int
@@ -67,11 +95,11 @@ class Bench:
         self._wrk(load, server, 0, WARM_UP_SECONDS)
 
     def _round(self, load: str, server: Running, number: int) -> Round:
-        asked, used = self._asked(), server.cpu_seconds()
+        asked, used = self.asked.so_far(), server.cpu_seconds()
         try:
             result = self._wrk(load, server, number, self.seconds)
             busy = (server.cpu_seconds() - used) / result.seconds
-            asked = self._asked() - asked - 1
+            asked = self.asked.so_far() - asked
             if fault := claim_fault(load, result.requests, asked):
                 raise LoadError(fault)
             self._check_sample(load, server, number, result.requests)
@@ -96,22 +124,14 @@ class Bench:
                 traffic.write_requests(requests, prefix, host)
         return wrk.run(server.port, seconds, OTHER_CORE, args)
 
-    def _asked(self) -> int:
-        """How many requests the origin has had, this one included."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.origin.port, timeout=10)
-        connection.request("GET", ASKED)
-        # The third line of stub_status has three numbers: connections accepted and handled, and requests.
-        counts = connection.getresponse().read().split(b"\n")[2]
-        connection.close()
-        return int(counts.split()[2])
-
     def _check_sample(self, load: str, server: Running, number: int, requests: int) -> None:
         """Ask for some of the pages once more: were they the right ones, and were they stored or not as claimed?"""
         cache_control, few = "max-age=3600", SAMPLE // 10
         match load:
             case "cold":
-                # Of the newest, because a cache that is full has already evicted the first ones.
-                newest = max(requests - 2 * wrk.CONNECTIONS, SAMPLE)
+                # Of the newer ones, because a cache that is full has already evicted the first; not of the newest,
+                # because wrk leaves some of those before they are answered.
+                newest = max(requests - 1_000, SAMPLE)
                 paths = [f"{cold_prefix(number)}{url:07d}" for url in range(newest - SAMPLE + 1, newest + 1)]
             case "uncacheable":
                 paths = [f"{traffic.UNCACHEABLE}{url:010d}" for url in range(SAMPLE)]
@@ -119,9 +139,9 @@ class Bench:
             case _:
                 some = random.Random(number).sample(range(traffic.URLS), SAMPLE)
                 paths = [f"{traffic.STORED}{url:010d}" for url in some]
-        asked = self._asked()
+        asked = self.asked.so_far()
         check_pages(server, paths, cache_control)
-        asked = self._asked() - asked - 1
+        asked = self.asked.so_far() - asked
         if (asked < SAMPLE) if load == "uncacheable" else (asked > few):
             raise LoadError(f"{SAMPLE} pages asked for once more: the origin was asked {asked} times")
 
@@ -177,4 +197,4 @@ def bench(names: Sequence[str], seconds: int, rounds: int, say: Callable[[str], 
             made = SERVERS[name].command if name in SERVERS else BARE.command
             return started(name, TESTED_CORE, lambda own, port: made(own, port, origin.port))
 
-        yield Bench(folder, origin, [tested(name) for name in names], seconds, rounds, say)
+        yield Bench(folder, Asked(origin.port), [tested(name) for name in names], seconds, rounds, say)

@@ -65,7 +65,7 @@ def _nginx_debian(folder: Path, port: int, origin: int) -> list[str]:
 def _varnish(folder: Path, port: int, origin: int) -> list[str]:
     vcl = folder / "site.vcl"
     vcl.write_text(Template((HERE / "site.vcl").read_text()).substitute(origin=origin, uncacheable=UNCACHEABLE))
-    parameters = {"thread_pools": 1, "thread_pool_min": 100, "thread_pool_max": 1000, "thread_pool_timeout": 600}
+    parameters = {"thread_pools": 1, "thread_pool_min": 200, "thread_pool_max": 1000, "thread_pool_timeout": 600}
     settings = [word for name, value in parameters.items() for word in ("-p", f"{name}={value}")]
     return [
         *("varnishd", "-F", "-j", "none", "-n", str(folder / "varnish"), "-a", f"127.0.0.1:{port}", "-f", str(vcl)),
