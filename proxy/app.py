@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -153,6 +154,7 @@ def _scope(config: Config) -> bytes:
 
 def serve(config: Config) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
+    _log_to_stderr()
     try:
         listeners = open_listeners(config.listen)
         admin = open_listeners([config.admin.listen] if config.admin.listen != "off" else [])
@@ -165,6 +167,10 @@ def serve(config: Config) -> int:
     finally:
         close_listeners([*listeners, *admin])
     return 0
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="sitecache: %(message)s")
 
 
 def _say(text: str) -> None:
@@ -249,8 +255,8 @@ async def _serve_with_workers(
     if not stop.is_set():
         _announce(listeners, admin)
         await stopped
-    _say("draining")
     stopping = True
+    _say("draining")
     starting.cancel()
     await supervisor.stop(config.timeouts.drain)
     for runner in runners:
@@ -260,6 +266,7 @@ async def _serve_with_workers(
 def _work(config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket) -> None:
     """Be one worker: the target of a new process."""
     del number
+    _log_to_stderr()
     uvloop.run(_serve_as_worker(config, listeners, channel))
 
 

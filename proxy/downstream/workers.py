@@ -139,6 +139,8 @@ class Supervisor:
         worker.reader, worker.writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         if await worker.reader.readline() == READY:
             worker.ready = True
+            if self._all_ready.is_set():
+                _log.warning("worker %d is back", worker.number)
             if self.ready == len(self._workers):
                 self._all_ready.set()
 

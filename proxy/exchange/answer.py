@@ -193,9 +193,7 @@ class Driver:
                     exchange.vary = stored.terms.vary
                     return False
                 exchange.collapse = False
-            case Settled():
-                pass
-            case NotShared():
+            case Settled() | NotShared():
                 exchange.collapse = False
             case Failed(error):
                 outcome = job.outcome()

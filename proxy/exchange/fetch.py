@@ -90,7 +90,7 @@ class Fetcher:
                 job.validating = None
         finally:
             # Whatever happened, nobody waits for ever.
-            self._land_alone(job)
+            self._leave_flight(job)
 
     def _ask(self, job: Job) -> Ask:
         exchange = job.exchange
@@ -244,7 +244,7 @@ class Fetcher:
         now = job.times[1]
         if job.key is not None:
             self._flights.remember_uncacheable(job.key, now)
-        self._land_alone(job)
+        self._leave_flight(job)
         outcome = job.outcome()
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
@@ -268,13 +268,14 @@ class Fetcher:
         )
         tunnel.start(head + cache_status(outcome))
 
-    def _land_alone(self, job: Job) -> None:
-        """Let those who wait go on by themselves, if nothing better was said to them."""
-        if job.flight is None or job.flight.landed.done():
+    def _leave_flight(self, job: Job) -> None:
+        """Let nobody join any more, unless a body is on its way, and let those who wait go on by themselves."""
+        flight = job.flight
+        if flight is None or job.key is None:
             return
-        job.flight.land(NotShared())
-        if job.key is not None:
-            self._flights.close(job.key, job.flight)
+        flight.land(NotShared())
+        if not isinstance(flight.landed.result(), Shared):
+            self._flights.close(job.key, flight)
 
 
 def _head(response: Response, fields: list[RawField]) -> bytes:
