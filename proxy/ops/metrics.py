@@ -1,0 +1,52 @@
+"""How does Prometheus read the numbers of all workers?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
+
+from proxy.ops.catalogue import METRICS, Kind
+from proxy.ops.snapshot import Snapshot, total
+
+_FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily]] = {
+    Kind.COUNTER: CounterMetricFamily,
+    Kind.GAUGE: GaugeMetricFamily,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The metrics page in one of its two formats."""
+
+    body: bytes
+    content_type: str
+
+
+class Totals(Collector):
+    """The sum of some snapshots, in the words of prometheus_client."""
+
+    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
+        self._total = total(snapshots)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield one family for each row of the catalogue, in its order."""
+        for metric in METRICS:
+            family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
+            for labels, value in sorted(self._total.samples[metric.name].items()):
+                family.add_metric(labels, value)
+            yield family
+
+
+def render(snapshots: Sequence[Snapshot], accept: str = "") -> Page:
+    """Write the page in the format that ``accept``, the request's Accept field, prefers: plain text or OpenMetrics."""
+    # A registry for each page: the one that prometheus_client keeps for the process knows only this process.
+    registry = CollectorRegistry()
+    registry.register(Totals(snapshots))
+    encode, content_type = choose_encoder(accept)
+    return Page(encode(registry), content_type)

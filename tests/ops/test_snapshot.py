@@ -1,0 +1,195 @@
+"""Does a snapshot say what the parts of a worker say, survive the way to another process, and add up?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config.model import UpstreamConfig
+from proxy.config.units import Bytes, Seconds, UnixTime
+from proxy.deadlines import Deadlines
+from proxy.exchange.collapse import Flights
+from proxy.exchange.counters import Counters
+from proxy.ops import process
+from proxy.ops.catalogue import METRICS, UPSTREAM_REASONS
+from proxy.ops.process import Usage
+from proxy.ops.snapshot import Snapshot, take, total
+from proxy.ops.sources import Sources, Store
+from proxy.policy.cache_status import Outcome
+from proxy.policy.decisions import Detail, ForwardReason
+from proxy.storage.backends.locmem import LocMemCache
+from proxy.upstream.client import Origin as RealOrigin
+from proxy.upstream.pool import Pool as RealPool
+from tests.ops.making import NOW, Origin, Pool, entry, memory, request, sources
+
+
+def busy() -> Sources:
+    counters = Counters()
+    counters.hit(b"GET", 200, 10)
+    counters.hit(b"HEAD", 200, 0)
+    counters.done(entry(outcome=Outcome(hit=True, ttl=-3, detail=Detail.STALE_IF_ERROR), size=7))
+    counters.done(entry(outcome=Outcome(forward=ForwardReason.URI_MISS, stored=True), size=100))
+    counters.done(entry(outcome=Outcome(forward=ForwardReason.URI_MISS, collapsed=True), size=20))
+    counters.done(entry(request(b"BREW"), Outcome(forward=ForwardReason.METHOD), status=999))
+    counters.done(entry(request(b"get"), Outcome(forward=ForwardReason.METHOD), status=999))
+    counters.done(entry(outcome=Outcome(detail=Detail.ONLY_IF_CACHED), status=504))
+    counters.refreshed = 4
+    counters.accepted = 9
+    counters.refused(431)
+    return sources(
+        counters,
+        clients={1, 2, 3},
+        flights={1},
+        exchanges={1, 2},
+        origin=Origin(Pool(opened=8, connections=5, idle=2), 20, 1, {"upstream-timeout": 6}),
+        stores={"default": memory(11, 1234, 5), "pages": Store(memory(1, 2, 3).numbers, None, None)},
+        usage=lambda: Usage(Seconds(1.5), Bytes(8192)),
+        dropped_lines=lambda: 12,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        pytest.param("sitecache_requests_total", ("GET", "200", "hit"), 1, id="hit"),
+        pytest.param("sitecache_requests_total", ("HEAD", "200", "hit"), 1, id="hit-by-HEAD"),
+        pytest.param("sitecache_requests_total", ("GET", "200", "stale"), 1, id="stale"),
+        pytest.param("sitecache_requests_total", ("GET", "200", "uri-miss"), 2, id="forwarded"),
+        pytest.param("sitecache_requests_total", ("GET", "504", "refused"), 1, id="refused"),
+        pytest.param("sitecache_requests_total", ("other", "other", "method"), 2, id="any-token-is-one-label"),
+        pytest.param("sitecache_details_total", ("stale-if-error",), 1, id="detail"),
+        pytest.param("sitecache_responses_stored_total", (), 1, id="stored"),
+        pytest.param("sitecache_collapsed_total", (), 1, id="collapsed"),
+        pytest.param("sitecache_background_refreshes_total", (), 4, id="refreshed"),
+        pytest.param("sitecache_response_body_bytes_total", ("cache",), 37, id="bytes-from-the-cache"),
+        pytest.param("sitecache_response_body_bytes_total", ("origin",), 115, id="bytes-from-the-origin"),
+        pytest.param("sitecache_rejected_requests_total", ("431",), 1, id="rejected"),
+        pytest.param("sitecache_client_connections", (), 3, id="clients-now"),
+        pytest.param("sitecache_client_connections_accepted_total", (), 9, id="clients-ever"),
+        pytest.param("sitecache_inflight_exchanges", (), 2, id="exchanges"),
+        pytest.param("sitecache_inflight_fetches", (), 1, id="flights"),
+        pytest.param("sitecache_store_entries", ("default",), 11, id="entries"),
+        pytest.param("sitecache_store_bytes", ("default",), 1234, id="bytes"),
+        pytest.param("sitecache_store_limit_entries", ("default",), 300, id="limit-of-entries"),
+        pytest.param("sitecache_store_limit_bytes", ("default",), 4096, id="limit-of-bytes"),
+        pytest.param("sitecache_evictions_total", ("pages",), 3, id="evicted"),
+        pytest.param("sitecache_upstream_requests_total", (), 20, id="asked"),
+        pytest.param("sitecache_upstream_retries_total", (), 1, id="asked-again"),
+        pytest.param("sitecache_upstream_errors_total", ("upstream-timeout",), 6, id="origin-failed"),
+        pytest.param("sitecache_upstream_connections", ("active",), 3, id="connections-in-use"),
+        pytest.param("sitecache_upstream_connections", ("idle",), 2, id="connections-idle"),
+        pytest.param("sitecache_upstream_connections_opened_total", (), 8, id="connections-ever"),
+        pytest.param("sitecache_access_log_dropped_lines_total", (), 12, id="dropped-lines"),
+        pytest.param("sitecache_workers", (), 1, id="workers"),
+        pytest.param("sitecache_process_start_time_seconds", (), NOW, id="started"),
+        pytest.param("sitecache_process_cpu_seconds_total", (), 1.5, id="cpu"),
+        pytest.param("sitecache_process_resident_memory_bytes", (), 8192, id="memory"),
+    ],
+)
+def test_numbers_come_from_their_parts(name: str, labels: tuple[str, ...], value: float) -> None:
+    assert take(busy()).value(name, *labels) == value
+
+
+def test_a_cache_without_limits_has_no_sample_for_them() -> None:
+    samples = take(busy()).samples
+    assert set(samples["sitecache_store_limit_bytes"]) == {("default",)}
+    assert set(samples["sitecache_store_limit_entries"]) == {("default",)}
+
+
+async def test_the_real_parts_fit() -> None:
+    loop = asyncio.get_running_loop()
+    deadlines = Deadlines(loop)
+    pool = RealPool(UpstreamConfig("http://127.0.0.1:1"), deadlines, loop.time)
+    cache = LocMemCache(lambda: NOW)
+    cache.put("key", b"value", 5, UnixTime(NOW + 1))
+    given_parts = Sources(
+        Counters(), set(), RealOrigin(pool), Flights(), set(), {"default": Store(cache, 300, None)}, NOW, process.usage
+    )
+    snapshot = take(given_parts)
+    deadlines.close()
+    assert snapshot.value("sitecache_store_entries", "default") == 1
+    assert snapshot.value("sitecache_store_bytes", "default") == cache.bytes
+    assert snapshot.value("sitecache_process_resident_memory_bytes") > 1024 * 1024
+    assert snapshot.value("sitecache_process_cpu_seconds_total") > 0
+
+
+def test_a_failure_of_the_origin_has_the_same_words_in_details_and_errors() -> None:
+    assert set(UPSTREAM_REASONS) <= {detail.value for detail in Detail}
+
+
+# On its way to another process.
+
+
+def test_it_survives_the_way() -> None:
+    snapshot = take(busy())
+    assert Snapshot.from_json(snapshot.to_json()) == snapshot
+    assert Snapshot.from_json(snapshot.to_json().encode()) == snapshot
+    assert "\n" not in snapshot.to_json()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("[]", id="a-list"),
+        pytest.param('{"a": 1}', id="a-number-for-samples"),
+        pytest.param('{"a": [1]}', id="a-number-for-a-sample"),
+        pytest.param('{"a": [[["x"]]]}', id="no-value"),
+        pytest.param('{"a": [[["x"], "1"]]}', id="a-text-for-a-value"),
+        pytest.param('{"a": [[[1], 1]]}', id="a-number-for-a-label"),
+        pytest.param('{"a": [[["x"], 1', id="cut-short"),
+    ],
+)
+def test_what_is_no_snapshot_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Snapshot.from_json(text)
+
+
+# Adding up.
+
+
+def test_without_a_worker_everything_is_at_its_start() -> None:
+    nothing = total([])
+    assert nothing.value("sitecache_workers") == 0
+    assert set(nothing.samples["sitecache_details_total"]) == {(detail.value,) for detail in Detail}
+    assert set(nothing.samples["sitecache_upstream_errors_total"]) == {(reason,) for reason in UPSTREAM_REASONS}
+    assert all(value == 0 for value in nothing.samples["sitecache_details_total"].values())
+
+
+def test_two_workers_make_the_sum() -> None:
+    one, two = take(busy()), take(sources(started_at=UnixTime(NOW + 60), stores={"default": memory(1, 1, 1)}))
+    both = total([one, two])
+    assert both.value("sitecache_workers") == 2
+    assert both.value("sitecache_store_entries", "default") == 12
+    assert both.value("sitecache_store_limit_bytes", "default") == 8192
+    assert both.value("sitecache_requests_total", "GET", "200", "uri-miss") == 2
+    assert both.value("sitecache_process_start_time_seconds") == NOW + 60
+    assert list(both.samples["sitecache_build_info"].values()) == [1]
+
+
+def test_no_counter_falls_when_a_worker_ends() -> None:
+    one, two = take(busy()), take(busy())
+    before, after = total([one, two]), total([one, two.ended()])
+    for metric in METRICS:
+        if metric.kind == "counter":
+            assert after.samples[metric.name] == before.samples[metric.name]
+    assert after.value("sitecache_workers") == 1
+    assert after.value("sitecache_client_connections") == 3
+
+
+def test_what_another_version_counts_is_left_out() -> None:
+    other = Snapshot({"sitecache_of_tomorrow_total": {(): 1}, "sitecache_collapsed_total": {("new-label",): 1, (): 2}})
+    assert "sitecache_of_tomorrow_total" not in total([other]).samples
+    assert total([other]).samples["sitecache_collapsed_total"] == {(): 2}
+
+
+counts = st.dictionaries(st.tuples(st.sampled_from([detail.value for detail in Detail])), st.integers(0, 2**53))
+snapshots = st.lists(counts.map(lambda rows: Snapshot({"sitecache_details_total": rows})), max_size=4)
+
+
+@given(snapshots, snapshots)
+def test_sums_of_sums_are_sums(some: list[Snapshot], more: list[Snapshot]) -> None:
+    assert total([total(some), total(more)]) == total([*some, *more])
