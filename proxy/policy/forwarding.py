@@ -28,11 +28,12 @@ _METHOD_OVERRIDES = frozenset((b"x-http-method", b"x-http-method-override", b"x-
 PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".split())
 """What is left out when a response is fetched to be stored; the client's own are answered from it."""
 
-_VIA = (b"Via", b"1.1 sitecache")
-
 
 def is_about_forwarding(name: bytes) -> bool:
     """Tell whether a field, named in lower case, says something that only a trusted proxy may say."""
+    if b"_" in name:
+        # CGI and WSGI give both to the application under one name.
+        name = name.replace(b"_", b"-")
     return name in _ABOUT_FORWARDING or name.startswith(b"x-forwarded-")
 
 
@@ -89,9 +90,9 @@ def end_to_end(fields: Fields) -> list[RawField]:
     return fields.without(_RESPONSE_HOP_BY_HOP.union(tokens(connection)))
 
 
-def response_fields(fields: Fields) -> list[RawField]:
-    """Return the fields of a response to pass on, with what we say of ourselves."""
-    return [*end_to_end(fields), _VIA]
+def response_fields(fields: Fields, minor: int = 1) -> list[RawField]:
+    """Return the fields of a response to pass on, with what we say of ourselves; it came in HTTP/1.minor (§7.6.3)."""
+    return [*end_to_end(fields), (b"Via", b"1.%d sitecache" % minor)]
 
 
 def trusted_scheme(fields: Fields) -> bytes | None:

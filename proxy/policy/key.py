@@ -9,6 +9,7 @@ from typing import NewType
 from proxy.message.grammar import members
 from proxy.message.heads import Request
 from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.forwarding import is_about_forwarding
 
 PrimaryKey = NewType("PrimaryKey", bytes)
 """Of the resource: scope, scheme, host and target."""
@@ -17,6 +18,9 @@ VariantKey = NewType("VariantKey", bytes)
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+#: §4.1 lets whitespace and empty members go where the field is defined to be a list, and only there.
+_LISTS = frozenset(b"accept accept-charset accept-encoding accept-language".split())
 
 #: What a trusted proxy in front of us tells the application, which may write it into its pages.
 _FORWARDED_ABOUT = (
@@ -36,13 +40,10 @@ def primary_key(scope: bytes, request: Request) -> PrimaryKey:
     target = request.target
     if b"%" in target:
         target = normalise(target)
-    if request.trusted:
-        scope += _forwarded(request)
     host = request.host
     scheme = request.scheme
-    return PrimaryKey(
-        b"%d:%b%d:%b%d:%b%d:%b" % (len(scope), scope, len(scheme), scheme, len(host), host, len(target), target)
-    )
+    key = b"%d:%b%d:%b%d:%b%d:%b" % (len(scope), scope, len(scheme), scheme, len(host), host, len(target), target)
+    return PrimaryKey(key + _forwarded(request) if request.trusted else key)
 
 
 def _forwarded(request: Request) -> bytes:
@@ -76,16 +77,27 @@ def variant_key(
     A field that is absent and one that is empty differ.
     """
     parts = [primary]
-    index = request.fields.index
     for name in vary:
-        value = index.get(name)
-        if name == b"cookie":
-            value = ignored_cookies.remaining(value) or None
-        elif value is not None:
-            value = b", ".join(members(value))
+        value = _varied(name, request, ignored_cookies)
         parts.append(
             PrimaryKey(
                 b"%d:%b-" % (len(name), name) if value is None else b"%d:%b%d:%b" % (len(name), name, len(value), value)
             )
         )
     return VariantKey(b"v".join(parts))
+
+
+def _varied(name: bytes, request: Request, ignored_cookies: IgnoredCookies) -> bytes | None:
+    """Return what the origin gets to see of a varied field, written one way."""
+    value = request.fields.index.get(name)
+    if name == b"cookie":
+        return ignored_cookies.remaining(value) or None
+    if name in _LISTS:
+        return None if value is None else b", ".join(members(value))
+    if not is_about_forwarding(name):
+        return value
+    told = value if request.trusted else None
+    if name in (b"x-forwarded-for", b"forwarded"):
+        # Our own part of these names the peer.
+        return request.peer.encode("ascii") + b", " + (told or b"")
+    return told
