@@ -90,8 +90,7 @@ class ChunkedDecoder:
             self._left = int(matched[1], 16)
             self._state = _State.DATA if self._left else _State.TRAILER
         elif self._state is _State.DATA_END:
-            if line:
-                raise MalformedChunk("a chunk is longer than its size")
+            # The limit of two bytes left room for nothing but CRLF.
             self._state = _State.SIZE
         elif not line:
             self._state = _State.DONE

@@ -162,7 +162,7 @@ class PassOn:
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """The 304 is not about the stored response, or must not touch it: ask without preconditions (§4.3.3)."""
+    """The 304 is not about the stored response, or must not touch it: ask without preconditions (RFC 9111 §4.3.3)."""
 
 
 Validation = Freshen | Replace | ServeStale | PassOn | AskAgain

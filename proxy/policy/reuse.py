@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from proxy.config.model import ClientCacheControl
 from proxy.config.units import UnixTime
 from proxy.message.framing import NO_BODY
@@ -44,6 +46,8 @@ def terms_asked(request: Request, rules: Rules) -> RequestTerms:
             return NO_TERMS
         case ClientCacheControl.TRUSTED:
             return request_terms(request.fields) if request.trusted else NO_TERMS
+        case never:
+            assert_never(never)
 
 
 def decide_reuse(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
 from proxy.message.fields import Fields, RawField, serialise
@@ -88,6 +90,8 @@ def _freshen(
             raw = site_fields(fields.raw, terms, times[1])
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
             return Freshen(StoredResponse(stored.status, head, stored.body, terms), retention)
+        case never:
+            assert_never(never)
 
 
 def _stated(stored: StoredResponse) -> Fields:
