@@ -21,6 +21,7 @@ class Body:
     """A body on its way; it is the sink of the response body and the source of its readers."""
 
     __slots__ = (
+        "_awaited",
         "_chunks",
         "_dropped",
         "_ended",
@@ -42,6 +43,8 @@ class Body:
         self._chunks: list[bytes] = []
         self._dropped = 0
         self._readers: list[Reader] = []
+        self._awaited = True
+        """The client that it was fetched for has not been heard of yet."""
         self._ended = False
         self._error: Exception | None = None
         self._trailers: Sequence[RawField] = ()
@@ -55,6 +58,7 @@ class Body:
 
     def join(self, client: Client, done: Callable[[int], None]) -> None:
         """Write the body to this client; ``done`` is called with the bytes written when it has ended or left."""
+        self._awaited = False
         reader = Reader(self, client, done)
         self._readers.append(reader)
         client.on_writable = reader.writable
@@ -66,6 +70,7 @@ class Body:
 
     def nobody_joined(self) -> None:
         """The client that this body was fetched for is gone: go on only if it is to be stored."""
+        self._awaited = False
         if not self._readers and not self._keep:
             self._give_up()
 
@@ -73,9 +78,15 @@ class Body:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
+        if self._ended:
+            # It was given up, and this was on its way.
+            return
         self.size += len(chunk)
         if self._keep and self.size > self._limit:
             self._keep = False
+            if not self._readers and not self._awaited:
+                self._give_up()
+                return
         self._chunks.append(chunk)
         for reader in self._readers[:]:
             reader.pump()
@@ -87,9 +98,12 @@ class Body:
         self._ended = True
         self._trailers = trailers
         # First stored, then sent: whoever has read the last byte may ask again and is entitled to a hit.
-        self._on_end(b"".join(self._chunks) if self._keep else None)
-        for reader in self._readers[:]:
-            reader.pump()
+        try:
+            self._on_end(b"".join(self._chunks) if self._keep else None)
+        finally:
+            # A fault of the storage is not the clients'.
+            for reader in self._readers[:]:
+                reader.pump()
 
     def fail(self, error: Exception) -> None:
         """The body is cut short."""
