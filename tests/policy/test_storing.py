@@ -76,6 +76,7 @@ def test_stored(lines: list[str], status: int, lifetime: float, explicit: bool) 
 
 
 @pytest.mark.rfc(9111, "3")
+@pytest.mark.rfc(9111, "5.2.2.3")
 @pytest.mark.rfc(9111, "5.2.2.5")
 @pytest.mark.rfc(9111, "5.2.2.7")
 @pytest.mark.rfc(9111, "4.1")
