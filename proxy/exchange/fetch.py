@@ -242,7 +242,8 @@ class Fetcher:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
-        if job.key is not None:
+        if job.key is not None and response.status != 304 and response.status < 500:
+            # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
         self._leave_flight(job)
         outcome = job.outcome()

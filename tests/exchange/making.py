@@ -339,5 +339,3 @@ class Bench:
     @property
     def times_asked(self) -> int:
         return len(self.origin.asked)
-
-
