@@ -7,6 +7,7 @@ from typing import assert_never
 from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
 from proxy.message.fields import Fields, RawField, serialise
+from proxy.message.grammar import format_date
 from proxy.message.heads import Request, Response
 from proxy.policy.decisions import AskAgain, Discard, Freshen, PassOn, Replace, ServeStale, Store, Validation
 from proxy.policy.directives import NO_TERMS
@@ -88,6 +89,8 @@ def _freshen(
         case Store(terms, retention):
             line, _, _ = stored.head.partition(b"\r\n")
             raw = site_fields(fields.raw, terms, times[1])
+            if b"date" not in fields:
+                raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
             return Freshen(StoredResponse(stored.status, head, stored.body, terms), retention)
         case never:

@@ -175,6 +175,13 @@ def test_a_freshened_response_counts_from_the_304() -> None:
     assert fresh.head.endswith(b"\r\n")
 
 
+@pytest.mark.rfc(9110, "6.6.1")
+def test_a_304_without_a_date_gets_that_of_its_reception() -> None:
+    kept = stored(FRESH, ETAG, f"Date: {HOUR_AGO}", "Age: 1", "Cache-Control: max-age=9999")
+    assert freshened(kept).fields().lines(b"date") == [b"Sun, 09 Sep 2001 01:48:20 GMT"]
+    assert freshened(kept, f"Date: {MINUTE_LATER}").fields().lines(b"date") == [MINUTE_LATER.encode()]
+
+
 @pytest.mark.rfc(9111, "4.3.4")
 @pytest.mark.parametrize(
     ("kept", "answer", "lifetime", "explicit"),
