@@ -149,7 +149,7 @@ class Fetcher:
         outcome = job.outcome()
         outcome.forward_status = 304
         outcome.ttl = int(stored.terms.lifetime - stored.terms.age(now))
-        if not self._flights.was_invalidated(exchange.primary, job.times[0]):
+        if not exchange.asked.no_store and not self._flights.was_invalidated(exchange.primary, job.times[0]):
             until = UnixTime(stored.terms.born + retention)
             outcome.stored = self._responses.store(exchange.primary, exchange.request, stored, until, now)
         self._replies.stored(exchange, stored, outcome, now)
@@ -201,6 +201,9 @@ class Fetcher:
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
+        if not exchange.primary and job.detail is not None:
+            # It bypasses the cache: there is no key that anybody would select it by.
+            return Discard(job.detail)
         storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, self._rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)

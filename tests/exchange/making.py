@@ -291,7 +291,8 @@ class Client:
 
     def _open(self) -> None:
         assert self.head, "a body before its head"
-        assert not self.is_whole and not self.is_aborted, "bytes behind the end"
+        assert not self.is_whole, "bytes behind the end"
+        assert not self.is_aborted, "bytes behind the end"
 
 
 class Bench:
