@@ -7,6 +7,7 @@ the head of the response is known; the body then flows by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import assert_never
 
 from proxy.config.units import UnixTime
@@ -90,10 +91,11 @@ class Driver:
 
     def _refresh(self, exchange: Exchange, stored: StoredResponse) -> None:
         """Validate in the background, once at a time for each stored response (RFC 5861 §3)."""
-        behind = Exchange(exchange.request, Nobody(), self._clock(), NO_TERMS, exchange.primary)
-        key = self._flight_key(behind)
-        if self._flights.find(key) is None:
+        key = variant, personal = self._flight_key(exchange)
+        if self._flights.find(key) is None and self._flights.find((variant, not personal)) is None:
             self._counters.refreshed += 1
+            request = replace(exchange.request, method=b"GET")
+            behind = Exchange(request, Nobody(), self._clock(), NO_TERMS, exchange.primary)
             reason = ForwardReason.STALE
             job = Job(behind, reason, Detail.STALE_WHILE_REVALIDATE, fallback=stored, whole=True)
             job.validating = stored if stored.terms.has_validator else None
