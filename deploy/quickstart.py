@@ -1,4 +1,4 @@
-"""How does `make run` show sitecache at work? The demo site, or one's own, and the proxy in front of it, until Ctrl-C."""
+"""How does `make run` show sitecache at work? The demo site, or one's own, and the proxy before it, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EndedEarly(Exception):
 
 
 class Child:
-    """A process in a session of its own, so that a Ctrl-C in the terminal reaches us alone and we end it in our order."""
+    """A process in a session of its own, so that a Ctrl-C reaches us alone and we end it in our order."""
 
     def __init__(self, name: str, process: Process) -> None:
         self.name = name
