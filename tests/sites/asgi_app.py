@@ -16,8 +16,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-LIMIT = 30
-"""Seconds until a handler that nobody pokes gives up, so that a broken test does not hold it for ever."""
+LIMIT = 20
+"""Seconds until a handler that nobody pokes gives up; the proxy waits longer, so it is clear whose patience ended."""
 
 
 class Channel:
@@ -94,6 +94,8 @@ async def _events(channel: Channel, query: dict[str, list[str]], receive: Receiv
     poked.cancel()
     if leaving.done():
         channel.left.set()
+    else:
+        await _body(send, "data: nobody poked\n\n", more=False)
     leaving.cancel()
 
 

@@ -62,7 +62,7 @@ def asgi_port() -> Iterator[int]:
 @pytest.fixture(scope="session")
 def django_proxy_port(django_port: int) -> Iterator[int]:
     """A proxy with its defaults before the Django site."""
-    process, port, _admin = start_proxy(f"http://127.0.0.1:{django_port}")
+    process, port = start_proxy(f"http://127.0.0.1:{django_port}")
     yield port
     process.stop()
 
@@ -70,7 +70,7 @@ def django_proxy_port(django_port: int) -> Iterator[int]:
 @pytest.fixture(scope="session")
 def asgi_proxy_port(asgi_port: int) -> Iterator[int]:
     """A proxy with its defaults before the ASGI application."""
-    process, port, _admin = start_proxy(f"http://127.0.0.1:{asgi_port}")
+    process, port = start_proxy(f"http://127.0.0.1:{asgi_port}")
     yield port
     process.stop()
 

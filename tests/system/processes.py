@@ -137,12 +137,12 @@ def run_once(name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
 def start_gunicorn(application: str, env: Mapping[str, str], threads: int = 16) -> tuple[Process, int]:
     """Start gunicorn with one process of many threads; return it and its port."""
     with listening_socket() as listener:
-        command = [sys.executable, "-m", "gunicorn", application]
+        command = [sys.executable, "-m", "gunicorn", application, "--config", "tests/sites/gunicorn.conf.py"]
         command += ["--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread", "--threads", str(threads)]
         command += ["--graceful-timeout", "2", "--access-logfile", "-"]
         process = Process("gunicorn", command, env, [listener.fileno()])
         port = listener.getsockname()[1]
-    process.wait_for(r"Booting worker")
+    _ready(process, r"Booting worker")
     return process, port
 
 
@@ -153,16 +153,28 @@ def start_uvicorn(application: str, env: Mapping[str, str] | None = None) -> tup
         command += ["--fd", str(listener.fileno()), "--timeout-graceful-shutdown", "2"]
         process = Process("uvicorn", command, env, [listener.fileno()])
         port = listener.getsockname()[1]
-    process.wait_for(r"Application startup complete")
+    _ready(process, r"Application startup complete")
     return process, port
 
 
-def start_proxy(upstream: str, *options: str, env: Mapping[str, str] | None = None) -> tuple[Process, int, int]:
-    """Start the proxy with its defaults before an origin; return it, its port and the port of its admin listener."""
+def start_proxy(upstream: str, *options: str, env: Mapping[str, str] | None = None) -> tuple[Process, int]:
+    """Start the proxy with its defaults before an origin; return it and its port."""
     command = [sys.executable, "-m", "proxy", "serve", "--upstream", upstream]
     command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "text", *options]
     process = Process("sitecache", command, env)
-    process.wait_for(r"^sitecache: ready")
-    port = int(process.wait_for(r"^sitecache: listening on 127\.0\.0\.1:(\d+)$")[1])
-    admin = int(process.wait_for(r"^sitecache: admin on 127\.0\.0\.1:(\d+)$")[1])
-    return process, port, admin
+    _ready(process, r"^sitecache: ready")
+    return process, int(process.wait_for(r"^sitecache: listening on 127\.0\.0\.1:(\d+)$")[1])
+
+
+def admin_port(proxy: Process) -> int:
+    """Return the port of a proxy's admin listener."""
+    return int(proxy.wait_for(r"^sitecache: admin on 127\.0\.0\.1:(\d+)$")[1])
+
+
+def _ready(process: Process, pattern: str) -> None:
+    """Wait until it says that it is ready; end it if it does not."""
+    try:
+        process.wait_for(pattern)
+    except BaseException:
+        process.stop()
+        raise
