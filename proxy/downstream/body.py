@@ -67,11 +67,13 @@ class RequestBody:
             done = self._decoder.done
         for piece in content:
             self._give(piece)
-        if done:
-            self.complete = True
-            if self._sink is not None:
-                self._sink.end(self._trailers())
+        self.complete = done
         return rest
+
+    def conclude(self) -> None:
+        """Tell whoever takes the body, which is complete, that it is: the response to it may come at once."""
+        if self._sink is not None:
+            self._sink.end(self._trailers())
 
     def lose(self) -> None:
         """The body will never be whole."""

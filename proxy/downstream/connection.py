@@ -7,6 +7,7 @@ handed to the transport. A hit is read, answered and written within one call of 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -15,8 +16,8 @@ from typing import cast
 from proxy.config.model import ClientTimeouts
 from proxy.deadlines import NEVER, Deadlines
 from proxy.downstream.body import RequestBody
+from proxy.downstream.ending import Ending, untaken
 from proxy.downstream.parser import HeadLimits, HeadParser
-from proxy.downstream.writer import Writer
 from proxy.errors import RequestError
 from proxy.exchange.client import FarEnd
 from proxy.exchange.counters import Counters
@@ -31,9 +32,10 @@ _PIPELINED = 64 * 1024
 #: Unsent bytes at which whoever writes is asked to wait.
 _UNSENT_HIGH = 1024 * 1024
 _UNSENT_LOW = 256 * 1024
-#: Bytes read and dropped before closing, so that the client can read our last response instead of a reset.
-_DRAINED = 64 * 1024
-_DRAIN_SECONDS = 5.0
+#: RFC 9112 §2.2: empty lines before a request are passed over, all of them in one go.
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
+#: What a request line has besides its target: a method, a version and two spaces.
+_AROUND_TARGET = 64
 
 _CLOSE = b"Connection: close\r\n"
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
@@ -75,42 +77,19 @@ class Serving:
     clients: Clients
 
 
-class Connection(Writer):
+class Connection(Ending):
     """The protocol of one client; it is the ``Client`` of its exchanges."""
 
-    __slots__ = (
-        "_buffer",
-        "_busy",
-        "_draining",
-        "_eof",
-        "_parser",
-        "_paused",
-        "_peer",
-        "_reading",
-        "_serving",
-        "_trusted",
-        "_unsent",
-        "body",
-        "deadline",
-        "last",
-    )
+    __slots__ = ("_parser", "_paused", "_peer", "_reading", "_serving", "_trusted", "body")
 
     def __init__(self, serving: Serving) -> None:
-        super().__init__()
+        super().__init__(serving.deadlines, serving.timeouts, serving.counters)
         self._serving = serving
         self._parser = HeadParser(serving.limits)
         self._peer = ""
         self._trusted = False
-        self._buffer = b""
-        self._busy = False
         self._reading = False
         self._paused = False
-        self._eof = False
-        self._draining = -1
-        self._unsent = 0
-        self.last = False
-        """No further request is read: the server is stopping."""
-        self.deadline = NEVER
         self.body: Arriving | None = None
 
     # The loop's side.
@@ -122,14 +101,15 @@ class Connection(Writer):
         self._transport.set_write_buffer_limits(high=_UNSENT_HIGH, low=_UNSENT_LOW)
         serving.counters.accepted += 1
         serving.deadlines.watch(self)
-        serving.clients.connected.add(self)
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._peer = str(name[0])
         self._trusted = _is_trusted(self._peer, serving.trusted)
         self.deadline = serving.deadlines.now + serving.timeouts.idle
-        if len(serving.clients.connected) > serving.clients.most:
+        if len(serving.clients.connected) >= serving.clients.most:
             self._refuse(RequestError(503, "too many connections"))
+        else:
+            serving.clients.connected.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Read what the client sent."""
@@ -147,7 +127,7 @@ class Connection(Writer):
         if self._incoming is not None:
             self._incoming.lose()
             return False
-        return self._busy
+        return not self.gone and (self._busy or self.blocked)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever writes to the client that nobody reads it."""
@@ -166,72 +146,66 @@ class Connection(Writer):
     def pause_writing(self) -> None:
         """The client reads more slowly than it is written to."""
         self.blocked = True
-        self._unsent = self._transport.get_write_buffer_size()
-        self.deadline = self._serving.deadlines.now + self._serving.timeouts.write
+        self._expect_taking(untaken(self._transport))
 
     def resume_writing(self) -> None:
         """The client has caught up."""
         self.blocked = False
+        self._untaken = 0
+        if self.gone:
+            return
         self.deadline = NEVER
+        if self._incoming is not None and not self._paused:
+            self.deadline = self._serving.deadlines.now + self._serving.timeouts.body
         if self.on_writable is not None:
             self.on_writable()
         elif not self._busy:
             self._wait()
             self._resume_requests()
 
-    def overdue(self) -> None:
-        """The client took too long."""
-        unsent = self._transport.get_write_buffer_size()
-        if self.blocked and unsent < self._unsent:
-            self.pause_writing()
-        elif self.blocked or self.gone or self._begun or self._transport.is_closing():
-            self._transport.abort()
-        elif self._incoming is not None:
-            self._incoming.lose()
-            self._refuse(RequestError(408, "the request body took too long"))
-        elif self._buffer and not self._busy:
-            self._refuse(RequestError(408, "the request head took too long"))
-        else:
-            self._close()
-
     # Reading requests.
 
     def _read(self, data: bytes) -> None:
         """Read requests until the data ends or an exchange has to be waited for."""
         self._reading = True
-        while data and not self._busy and not self.blocked and self._draining < 0:
-            if data[0] == 13 and data[:2] == b"\r\n":
-                # RFC 9112 §2.2: an empty line before a request is passed over.
-                data = data[2:]
+        begins = not self._buffer
+        while data and not self._busy and not self.blocked:
+            if data[0] == 13 and (empty := _EMPTY_LINES.match(data)) is not None:
+                data = data[empty.end() :]
                 continue
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
-                self._wait_for_head(data)
+                self._wait_for_head(data, begins)
                 break
+            # What lies behind is kept before anything else is done: whoever ends the connection then drops it.
             if end == len(data):
-                head, data = data, b""
+                head, self._buffer = data, b""
             else:
-                head, data = data[:end], data[end:]
+                head, self._buffer = data[:end], data[end:]
             try:
-                request = self._parser.parse(head)
-                self._begin(request)
+                self._begin(self._parser.parse(head))
             except RequestError as error:
                 self._refuse(error)
                 break
-            if self._incoming is not None and data:
-                data = self._read_body(data)
+            if self._incoming is not None and self._buffer:
+                self._read_body(self._buffer)
+            data = self._buffer
+            begins = True
         else:
             self._buffer = data
+            if data and self.blocked:
+                self.pause_reading()
         self._reading = False
-        if self._eof and not self._busy:
+        if self._eof and not self._busy and not self.blocked:
             self._close()
 
-    def _wait_for_head(self, data: bytes) -> None:
+    def _wait_for_head(self, data: bytes, begins: bool) -> None:
         serving = self._serving
-        if not self._buffer:
+        if begins:
             self.deadline = serving.deadlines.now + serving.timeouts.header
         self._buffer = data
-        if b"\r\n" not in data[: serving.limits.target + 64] and len(data) > serving.limits.target + 64:
+        longest = min(serving.limits.target + _AROUND_TARGET, serving.limits.total)
+        if len(data) > longest and b"\r\n" not in data[:longest]:
             self._refuse(RequestError(414, "the request line is too long"))
         elif len(data) > serving.limits.total:
             self._refuse(RequestError(431, "the request head is too large"))
@@ -240,6 +214,7 @@ class Connection(Writer):
         """Hand a request to the driver."""
         self._busy = True
         self._begun = False
+        self._untaken = 0
         self.deadline = NEVER
         self._minor = request.minor
         self._keep = request.keep_alive
@@ -270,37 +245,43 @@ class Connection(Writer):
             self._incoming = incoming
             self.deadline = serving.deadlines.now + serving.timeouts.body
 
-    def _read_body(self, data: bytes) -> bytes:
-        """Give body bytes to the body; return what lies behind it."""
+    def _read_body(self, data: bytes) -> None:
+        """Give body bytes to the body, and keep what lies behind it."""
         incoming = self._incoming
         if incoming is None:
-            return data
+            return
+        self._buffer = b""
         try:
-            rest = incoming.take(data)
+            behind = incoming.take(data)
         except RequestError as error:
             incoming.lose()
             self._refuse(error)
-            return b""
+            return
+        if incoming is not self._incoming:
+            # Whoever took the last bytes has ended the connection.
+            return
         if incoming.complete:
             self._incoming = None
+            self._buffer = behind
             self.deadline = NEVER
+            incoming.conclude()
         elif not self._paused:
             self.deadline = self._serving.deadlines.now + self._serving.timeouts.body
-        return rest
 
     def _read_aside(self, data: bytes) -> None:
         """Take bytes that are not a request to be answered now."""
         if self._draining >= 0:
-            self._draining -= len(data)
-            if self._draining < 0:
-                self._transport.abort()
-            return
-        if self._tunnel is not None:
+            self._drop(data)
+        elif self._tunnel is not None:
             self._tunnel.write(data)
-            return
-        if self._incoming is not None:
-            data = self._read_body(data)
-        self._buffer += data
+        elif self._incoming is not None:
+            self._reading = True
+            self._read_body(data)
+            self._reading = False
+            if not self._busy:
+                self._resume_requests()
+        else:
+            self._buffer += data
         if len(self._buffer) > _PIPELINED:
             self.pause_reading()
 
@@ -347,17 +328,7 @@ class Connection(Writer):
         if self._eof:
             far.write_eof()
 
-    # Ending.
-
-    def stop(self) -> None:
-        """Read no further request; close when the one under way has been answered."""
-        self.last = True
-        if not self._busy and not self.blocked:
-            self._close()
-
-    def kill(self) -> None:
-        """Close at once."""
-        self._transport.abort()
+    # Going on.
 
     def _finish(self) -> None:
         """A response has been handed to the transport; go on to the next request."""
@@ -382,43 +353,6 @@ class Connection(Writer):
             self._read(buffer)
         elif self._eof:
             self._close()
-
-    def _refuse(self, error: RequestError) -> None:
-        """Answer a request that breaks a rule or a limit, and close."""
-        self._serving.counters.refused(error.status)
-        if not self._begun:
-            self._write_refusal(error)
-        self._linger(always=True)
-
-    def _linger(self, *, always: bool = False) -> None:
-        """Close; where the client may still be sending, read on for a while first, or it would get a reset instead."""
-        if not always and self._incoming is None and not self._buffer:
-            self._close()
-            return
-        self._retire()
-        self._draining = _DRAINED
-        self.deadline = self._serving.deadlines.now + _DRAIN_SECONDS
-        self.resume_reading()
-        if self._transport.can_write_eof() and not self._eof:
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    def _close(self) -> None:
-        self._retire()
-        self._transport.close()
-        self.deadline = self._serving.deadlines.now + self._serving.timeouts.write
-
-    def _retire(self) -> None:
-        """Nothing more is written to this client."""
-        self.gone = True
-        self._buffer = b""
-        incoming, self._incoming = self._incoming, None
-        if incoming is not None:
-            incoming.lose()
-        on_gone, self.on_gone = self.on_gone, None
-        if on_gone is not None:
-            on_gone()
 
 
 def _is_trusted(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

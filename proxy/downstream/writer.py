@@ -71,6 +71,10 @@ class Writer(asyncio.Protocol):
         """Close when what was written has been sent."""
 
     @abstractmethod
+    def _reset(self) -> None:
+        """Cut the connection off."""
+
+    @abstractmethod
     def _refuse(self, error: RequestError) -> None:
         """Answer with an error of our own, and close."""
 
@@ -143,7 +147,7 @@ class Writer(asyncio.Protocol):
         if not self._begun and self._tunnel is None:
             self._refuse(RequestError(500, "a fault in the proxy"))
         elif self._until_close:
-            self._transport.abort()
+            self._reset()
         else:
             self.flush()
             self._close()

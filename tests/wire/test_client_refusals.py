@@ -1,0 +1,198 @@
+"""Does what breaks a rule or a limit get the status it deserves, and is nothing behind it ever read as a request?"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from proxy.downstream.parser import HeadLimits
+from tests.transports import deliveries
+from tests.wire.clients import HOST, Talk, answered, talk
+
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+REFUSAL = re.compile(
+    rb"HTTP/1\.1 (\d{3}) [A-Z][A-Za-z -]+\r\n"
+    rb"Content-Type: text/plain; charset=utf-8\r\nContent-Length: (\d+)\r\nCache-Control: no-store\r\n"
+    rb"Connection: close\r\n\r\n(.*)",
+    re.DOTALL,
+)
+
+
+def refused(talking: Talk) -> int:
+    """Return the status of the one short plain response that the client was sent before its connection was ended."""
+    matched = REFUSAL.fullmatch(talking.sent)
+    assert matched is not None, talking.sent
+    assert int(matched[2]) == len(matched[3]) < 200
+    assert matched[3].startswith(matched[1])
+    assert talking.is_over
+    return int(matched[1])
+
+
+HEADS = [
+    pytest.param(b"GET /\r\n" + HOST, 400, id="no-version"),
+    pytest.param(b"GET / HTTP/1.1\r\n", 400, id="no-host"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + HOST, 400, id="two-hosts"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"A : b\r\n", 400, id="space-before-colon"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b" folded: 1\r\n", 400, id="folded"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: +5\r\n", 400, id="length-with-sign"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5, 5\r\n", 400, id="two-lengths"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n" + CHUNKED, 400, id="length-and-chunked"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked, gzip\r\n", 400, id="chunked-not-last"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n", 501, id="gzip-coding"),
+    pytest.param(b"POST / HTTP/1.0\r\n" + HOST + CHUNKED, 400, id="1.0-chunked"),
+    pytest.param(b"CONNECT site.test:80 HTTP/1.1\r\n" + HOST, 405, id="connect"),
+    pytest.param(b"GET / HTTP/2.0\r\n" + HOST, 505, id="http-2"),
+    pytest.param(b"PRI * HTTP/2.0\r\n", 505, id="http-2-preface"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1001\r\n", 413, id="length-over-limit"),
+    pytest.param(b"GET /" + b"a" * 200 + b" HTTP/1.1\r\n" + HOST, 414, id="target-over-limit"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"A: %b\r\n" % (b"a" * 2000), 431, id="head-over-limit"),
+    pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"A:\r\n" * 20, 431, id="too-many-fields"),
+]
+
+
+@pytest.mark.rfc(9112, "2.2")
+@pytest.mark.rfc(9112, "6.3")
+@pytest.mark.parametrize(("head", "status"), HEADS)
+def test_a_head_that_breaks_a_rule_or_a_limit(head: bytes, status: int) -> None:
+    for pieces in deliveries(head + b"\r\n"):
+        talking = talk(pieces)
+        assert (refused(talking), talking.asked) == (status, []), pieces
+    for pieces in deliveries(head + b"\r\n" + SMUGGLED):
+        talking = talk(pieces)
+        assert (refused(talking), talking.asked) == (status, []), pieces
+
+
+BODIES = [
+    pytest.param(b"x\r\n", 400, id="no-chunk-size"),
+    pytest.param(b"5\nhello\r\n0\r\n\r\n", 400, id="bare-line-feed"),
+    pytest.param(b"5\r\nhello!\r\n0\r\n\r\n", 400, id="chunk-longer-than-its-size"),
+    pytest.param(b"5;" + b"e" * 1100 + b"\r\nhello\r\n0\r\n\r\n", 400, id="extension-over-limit"),
+    pytest.param(b"0\r\nnot a field\r\n\r\n", 400, id="bad-trailer"),
+    pytest.param(b"3e8\r\n" + b"a" * 1000 + b"\r\n1\r\nb\r\n0\r\n\r\n", 413, id="chunked-over-limit"),
+    pytest.param(b"3e9\r\n" + b"a" * 1001 + b"\r\n0\r\n\r\n", 413, id="one-chunk-over-limit"),
+]
+
+
+@pytest.mark.rfc(9112, "7.1")
+@pytest.mark.parametrize("attach", [pytest.param(True, id="taken"), pytest.param(False, id="held")])
+@pytest.mark.parametrize(("body", "status"), BODIES)
+def test_a_body_that_breaks_a_rule_or_a_limit(body: bytes, status: int, attach: bool) -> None:
+    head = b"POST / HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n"
+    for pieces in deliveries(body + SMUGGLED):
+        talking = talk([head, *pieces], attach=attach)
+        assert refused(talking) == status
+        assert [(asked.request.target, asked.whole, asked.lost) for asked in talking.asked] == [(b"/", False, attach)]
+
+
+def test_a_body_of_the_very_size_that_is_allowed_passes() -> None:
+    head = b"POST / HTTP/1.1\r\n" + HOST
+    talking = talk([head + b"Content-Length: 1000\r\n\r\n" + b"a" * 1000])
+    talking.transport.receive(head + CHUNKED + b"\r\n" + b"3e8\r\n" + b"a" * 1000 + b"\r\n0\r\n\r\n")
+    assert talking.said == [(b"POST", b"/", b"a" * 1000)] * 2
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "status"),
+    [
+        pytest.param(b"a" * 300, HeadLimits(2000, 20, 200), 414, id="endless-line"),
+        pytest.param(b"GET / HTTP/1.1\r\nA: " + b"a" * 2000, HeadLimits(2000, 20, 200), 431, id="endless-field"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 400, HeadLimits(2000, 20, 200), 431, id="endless-fields"),
+        pytest.param(b"a" * 300, HeadLimits(250, 20, 200), 414, id="endless-line-of-a-small-head"),
+        pytest.param(b"\x16\x03\x01" + bytes(300), HeadLimits(2000, 20, 200), 414, id="not-http-at-all"),
+    ],
+)
+def test_a_head_without_end_is_not_waited_for(data: bytes, limits: HeadLimits, status: int) -> None:
+    for pieces in ([data], [data[at : at + 1] for at in range(len(data))], [data[:100], data[100:]]):
+        assert refused(talk(pieces, limits=limits)) == status
+
+
+@pytest.mark.parametrize(
+    ("limits", "body_limit", "head", "status"),
+    [
+        pytest.param(HeadLimits(2000, 20, 4), 0, b"GET /1234 HTTP/1.1\r\n" + HOST, 414, id="target"),
+        pytest.param(HeadLimits(45, 20, 40), 0, b"GET / HTTP/1.1\r\nA: 12345678\r\n" + HOST, 431, id="header-bytes"),
+        pytest.param(HeadLimits(2000, 1, 40), 0, b"GET / HTTP/1.1\r\nA: b\r\n" + HOST, 431, id="headers"),
+        pytest.param(HeadLimits(2000, 9, 9), 3, b"POST / HTTP/1.1\r\nContent-Length: 4\r\n" + HOST, 413, id="body"),
+    ],
+)
+def test_limits_are_those_of_the_settings(limits: HeadLimits, body_limit: int, head: bytes, status: int) -> None:
+    assert refused(talk([head + b"\r\n"], limits=limits, body_limit=body_limit)) == status
+    assert talk([head + b"\r\n" + b"1234"]).said
+
+
+def test_what_was_pipelined_before_the_fault_is_answered_first() -> None:
+    talking = talk([SMUGGLED + b"GET / HTTP/3.0\r\n\r\n"])
+    first = answered((b"GET", b"/smuggled", b""))
+    assert talking.sent.startswith(first)
+    matched = REFUSAL.fullmatch(talking.sent[len(first) :])
+    assert matched is not None
+    assert matched[1] == b"505"
+
+
+def test_too_many_connections() -> None:
+    first = Talk(most=1)
+    second = talk([SMUGGLED], beside=first)
+    assert (refused(second), second.asked) == (503, [])
+    first.transport.lose()
+    second.transport.lose()
+    assert talk([SMUGGLED], beside=first).said == [(b"GET", b"/smuggled", b"")]
+
+
+def test_one_who_was_refused_takes_nobody_s_place() -> None:
+    """Else a few who are turned away would keep everybody else away while they are."""
+    first = Talk(most=2)
+    third_to_last = Talk(beside=first)
+    refused_one = Talk(beside=first)
+    assert refused(refused_one) == 503
+    third_to_last.transport.lose()
+    assert talk([SMUGGLED], beside=first).said == [(b"GET", b"/smuggled", b"")]
+
+
+class TestLingering:
+    """Who still sends is read from for a while, so that our response arrives instead of a reset (RFC 9112 §9.6)."""
+
+    @pytest.mark.rfc(9112, "9.6")
+    def test_our_direction_ends_and_the_client_closes(self) -> None:
+        talking = talk([b"bad\r\n\r\n"])
+        assert (talking.transport.ended, talking.transport.is_closing()) == (True, False)
+        talking.transport.receive(b"more", SMUGGLED)
+        talking.transport.receive_eof()
+        assert talking.transport.is_closing()
+        assert talking.asked == []
+
+    @pytest.mark.rfc(9112, "9.6")
+    def test_the_client_closes_after_a_refusal_in_the_middle_of_a_body(self) -> None:
+        talking = talk([b"POST / HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\nx\r\n"])
+        assert refused(talking) == 400
+        talking.transport.receive_eof()
+        assert talking.transport.is_closing()
+
+    def test_nobody_is_read_from_without_end(self) -> None:
+        talking = talk([b"bad\r\n\r\n"])
+        talking.transport.receive(b"a" * 64 * 1024)
+        assert not talking.transport.is_closing()
+        talking.transport.receive(b"a")
+        assert talking.transport.aborted
+
+    def test_nobody_is_waited_for_without_end(self) -> None:
+        talking = talk([b"bad\r\n\r\n"])
+        talking.loop.turn(60)
+        assert talking.transport.is_closing()
+
+    def test_who_has_ended_already_is_not_waited_for(self) -> None:
+        talking = Talk(on_whole=lambda _: None)
+        talking.transport.receive(SMUGGLED + b"bad\r\n\r\n")
+        talking.transport.receive_eof()
+        talking.asked[0].client.respond(b"HTTP/1.1 200 OK\r\n", b"Content-Length: 0\r\n\r\n", b"")
+        assert talking.transport.is_closing()
+
+    def test_an_unread_body_is_dropped_and_nothing_behind_it_is_read(self) -> None:
+        talking = Talk(on_whole=lambda _: None, attach=False)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 100\r\n\r\n", b"a" * 50)
+        talking.asked[0].client.respond(b"HTTP/1.1 413 Too Large\r\n", b"Content-Length: 0\r\n\r\n", b"")
+        assert talking.sent == b"HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        talking.transport.receive(b"a" * 50, SMUGGLED)
+        assert (len(talking.asked), talking.transport.ended) == (1, True)
