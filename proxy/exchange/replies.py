@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.exchange.body import Body
-from proxy.exchange.client import Client
+from proxy.exchange.client import Client, Nobody
 from proxy.exchange.counters import Counters, Entry
 from proxy.message.framing import Framing
 from proxy.message.grammar import format_date
@@ -107,6 +107,10 @@ class Replies:
 
     def count(self, exchange: Exchange, status: int, outcome: Outcome, size: int) -> None:
         """Count an exchange that is over."""
+        if isinstance(exchange.client, Nobody):
+            # No client's request: what it was done for has been counted, and so has that it was done.
+            self._counters.stored += outcome.stored
+            return
         now = self._clock()
         took = Seconds(max(0.0, now - exchange.started))
         self._counters.done(Entry(now, exchange.request, status, size, took, outcome))
