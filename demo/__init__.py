@@ -1,0 +1,1 @@
+"""What does caching do to a site? A small Django site that shows it, page by page."""
