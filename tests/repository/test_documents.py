@@ -81,8 +81,7 @@ def test_the_changelog_has_the_version_and_the_form() -> None:
 @pytest.mark.parametrize("path", [path for path in DECISIONS if Path(path).name[:4].isdigit()])
 def test_a_decision_is_one_page_in_four_parts(path: str) -> None:
     page = text(path)
-    number, _, _ = Path(path).name.partition("-")
-    assert page.startswith(f"# {number}. ")
+    assert page.startswith(f"# {int(Path(path).name[:4])}. ")
     assert re.findall(r"^## (.+)$", page, re.MULTILINE) == [
         "Context",
         "Decision",
