@@ -11,7 +11,7 @@ from typing import cast
 from proxy.config.model import UpstreamTimeouts
 from proxy.deadlines import NEVER, Deadlines
 from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError, UpstreamGarbage, UpstreamTimeout
-from proxy.message.chunked import ChunkedDecoder, MalformedChunk, chunk, last_chunk
+from proxy.message.chunked import ChunkedDecoder, MalformedChunk
 from proxy.message.fields import RawField
 from proxy.message.framing import CHUNKED, NO_BODY, Chunked, Framing, Length, NoBody, UntilClose, response_framing
 from proxy.message.grammar import tokens
@@ -19,6 +19,7 @@ from proxy.message.heads import Response
 from proxy.message.stream import Arriving
 from proxy.upstream.body import ResponseBody
 from proxy.upstream.parser import parse_response_head
+from proxy.upstream.upload import Upload
 
 _HEAD_LIMIT = 256 * 1024
 _MOST_INTERIM = 16
@@ -86,6 +87,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = b""
         self._interim = 0
         self._sending = False
+        """The request body is on its way."""
+        self._blocked = False
+        """The origin takes no more of it now."""
         self._paused = False
         self._body = ResponseBody(self)
         self._framing: Framing = NO_BODY
@@ -103,16 +107,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     def ask(self, ask: Ask) -> asyncio.Future[Answer]:
         """Send a request; the future becomes its final response, or an UpstreamError."""
+        self.touched = False
+        self._answer = answer = asyncio.get_running_loop().create_future()
+        if self._state is not _State.IDLE:
+            answer.set_exception(UpstreamClosed("the origin closed the connection before it was asked"))
+            return answer
         self._ask = ask
         self._state = _State.HEAD
-        self.touched = False
         self._interim = 0
-        self._answer = answer = asyncio.get_running_loop().create_future()
         self.deadline = self._deadlines.now + self._timeouts.first_byte
         self._transport.write(ask.head)
         if ask.body is not None:
             self._sending = True
-            ask.body.attach(_RequestBody(self, ask.framing))
+            ask.body.attach(Upload(self, ask.framing))
         return answer
 
     def rest(self, until: float) -> None:
@@ -151,7 +158,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
-            self._expect_more()
+            self._expect()
 
     def abandon_body(self) -> None:
         """Nobody wants the rest of the response."""
@@ -201,16 +208,20 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The origin takes no more of what we send now."""
+        self._blocked = True
         if self._state is _State.TUNNEL and self.on_tunnel_writable is not None:
             self.on_tunnel_writable(False)
         elif self._ask is not None and self._ask.body is not None:
             self._ask.body.pause()
+            self._expect()
 
     def resume_writing(self) -> None:
         """The origin takes more of what we send."""
+        self._blocked = False
         if self._state is _State.TUNNEL and self.on_tunnel_writable is not None:
             self.on_tunnel_writable(True)
         elif self._ask is not None and self._ask.body is not None:
+            self._expect()
             self._ask.body.resume()
 
     def overdue(self) -> None:
@@ -219,6 +230,18 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()
         else:
             self._fail(UpstreamTimeout("the origin sent nothing for too long"))
+
+    def _expect(self) -> None:
+        """Set the deadline for what the origin has to do next."""
+        if self._sending and not self._blocked:
+            # It may wait for the rest of the request, and how long that may take is a matter of the client's deadline.
+            self.deadline = NEVER
+        elif self._state is _State.HEAD:
+            self.deadline = self._deadlines.now + self._timeouts.first_byte
+        elif self._state is _State.BODY and not self._endless and not self._paused:
+            self.deadline = self._deadlines.now + self._timeouts.between_bytes
+        else:
+            self.deadline = NEVER
 
     # The response head.
 
@@ -232,12 +255,15 @@ class UpstreamConnection(asyncio.Protocol):
             response = parse_response_head(self._buffer[:end])
             self._buffer = self._buffer[end:]
             ask, answer = self._ask, self._answer
-            if ask is None or answer is None:
-                raise UpstreamGarbage("a response to nothing")
+            if ask is None or answer is None or answer.cancelled():
+                # Nobody waits any more, so nobody would take the body either.
+                self.close()
+                return
             if 100 <= response.status < 200 and response.status != 101:
                 self._interim += 1
                 if self._interim > _MOST_INTERIM:
                     raise UpstreamGarbage("too many interim responses")
+                self._expect()
                 ask.interim(response)
             else:
                 self._begin_body(ask, answer, response)
@@ -253,9 +279,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._body = ResponseBody(self)
         self._state = _State.TUNNEL if switches else _State.BODY
         self._keep = _persists(response)
-        self._endless = (response.fields.get(b"content-type") or b"").startswith(b"text/event-stream")
-        self.deadline = NEVER
-        self._expect_more()
+        self._endless = (response.fields.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+        self._expect()
         if not answer.done():
             answer.set_result(Answer(response, self._body, self._framing, self if switches else None))
         rest, self._buffer = self._buffer, b""
@@ -266,13 +291,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     # The response body.
 
-    def _expect_more(self) -> None:
-        if self._state is _State.BODY and not self._endless:
-            self.deadline = self._deadlines.now + self._timeouts.between_bytes
-
     def _read_body(self, data: bytes) -> None:
-        if data and not self._paused:
-            self._expect_more()
+        if data:
+            self._expect()
         match self._framing:
             case NoBody():
                 self._keep = self._keep and not data
@@ -341,40 +362,18 @@ class UpstreamConnection(asyncio.Protocol):
 
     def request_feed(self, data: bytes) -> None:
         """Send the next bytes of the request body."""
-        if self._state is _State.HEAD:
-            self.deadline = self._deadlines.now + self._timeouts.first_byte
         if self._state in (_State.HEAD, _State.BODY):
+            self._expect()
             self._transport.write(data)
 
     def request_sent(self) -> None:
         """The request is whole."""
         self._sending = False
+        self._expect()
 
     def request_lost(self) -> None:
         """The request will never be whole, so the origin must not take it for one."""
         self._fail(RequestBodyLost("the request body was cut short"))
-
-
-class _RequestBody:
-    """Takes the request body for a connection to the origin."""
-
-    __slots__ = ("_chunked", "_connection")
-
-    def __init__(self, connection: UpstreamConnection, framing: Framing) -> None:
-        self._connection = connection
-        self._chunked = framing is CHUNKED
-
-    def feed(self, data: bytes) -> None:
-        self._connection.request_feed(chunk(data) if self._chunked else data)
-
-    def end(self, trailers: Sequence[RawField] = ()) -> None:
-        if self._chunked:
-            self._connection.request_feed(last_chunk(list(trailers)))
-        self._connection.request_sent()
-
-    def fail(self, error: Exception) -> None:
-        del error
-        self._connection.request_lost()
 
 
 def _persists(response: Response) -> bool:

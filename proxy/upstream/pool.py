@@ -14,8 +14,6 @@ from proxy.deadlines import Deadlines
 from proxy.errors import UpstreamTimeout, UpstreamUnreachable
 from proxy.upstream.connection import UpstreamConnection
 
-_SOCKET_BUFFER = 1024 * 1024
-
 
 class Pool:
     """Opens connections to one origin and keeps the clean ones for later requests."""
@@ -62,7 +60,9 @@ class Pool:
             self._resolved_at = float("-inf")
             raise UpstreamUnreachable(str(error)) from error
         self.opened += 1
-        self._all.add(connection)
+        if connection.is_idle:
+            # One that has ended by now has been lost already.
+            self._all.add(connection)
         return connection
 
     async def _connect(self) -> UpstreamConnection:

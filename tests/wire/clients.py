@@ -18,6 +18,7 @@ from tests.transports import Loop, Transport
 
 HOST = b"Host: site.test\r\n"
 TIMEOUTS = ClientTimeouts(header=Seconds(10), body=Seconds(30), idle=Seconds(75), write=Seconds(60), drain=Seconds(30))
+LIMITS = HeadLimits(total=2000, fields=20, target=200)
 
 
 @dataclass
@@ -34,18 +35,23 @@ class Asked:
 
     def feed(self, chunk: bytes) -> None:
         assert chunk
-        assert not (self.whole or self.lost)
+        assert not self.is_over
         self.body += chunk
 
     def end(self, trailers: Sequence[RawField] = ()) -> None:
-        assert not (self.whole or self.lost)
+        assert not self.is_over
         self.whole = True
         self.trailers = trailers
         self.on_whole(self)
 
     def fail(self, error: Exception) -> None:
-        assert not (self.whole or self.lost)
+        assert not self.is_over
         self.lost = True
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the body has ended, one way or the other."""
+        return self.whole or self.lost
 
     @property
     def said(self) -> tuple[bytes, bytes, bytes]:
@@ -67,7 +73,7 @@ class Talk:
         *,
         on_whole: Callable[[Asked], None] = answer,
         attach: bool = True,
-        limits: HeadLimits = HeadLimits(total=2000, fields=20, target=200),
+        limits: HeadLimits = LIMITS,
         body_limit: int = 1000,
         most: int = 10,
         trusted: str = "",

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from proxy.downstream.connection import Connection
 from proxy.message.fields import Fields
 from proxy.message.framing import CHUNKED, NO_BODY, UNTIL_CLOSE, Framing, Length
 from proxy.message.heads import Response
@@ -298,31 +299,20 @@ class TestTunnel:
 
 async def test_an_aborted_body_without_framing_reaches_the_client_as_a_reset() -> None:
     """Over a real socket: a plain close would look like the end of the body."""
-    loop = asyncio.get_running_loop()
-    talk_of: list[Talk] = []
-
-    def connected() -> asyncio.Protocol:
-        talking = Talk(on_whole=lambda _: None)
-        talk_of.append(talking)
-        talking.transport.lose()
-        talking.connection = type(talking.connection)(talking.serving)
-        return talking.connection
-
-    server = await loop.create_server(connected, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
-    writer.write(b"GET / HTTP/1.0\r\n\r\n")
-    async with asyncio.timeout(20):
-        while not (talk_of and talk_of[0].asked):
-            await asyncio.sleep(0)
-        client = talk_of[0].asked[0].client
+    asked: asyncio.Future[Asked] = asyncio.get_running_loop().create_future()
+    serving = Talk(on_whole=asked.set_result).serving
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(serving), "127.0.0.1", 0)
+    async with asyncio.timeout(20), server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        client = (await asked).client
         client.begin(HEAD, CHUNKED)
         client.write(b"he")
-        assert await reader.readuntil(b"he")
+        await reader.readuntil(b"he")
         client.abort()
         with pytest.raises(ConnectionResetError):
             await reader.read()
-    writer.close()
-    server.close()
+        writer.close()
 
 
 def test_answers_of_the_same_connection_do_not_share_their_framing() -> None:
