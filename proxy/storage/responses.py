@@ -80,6 +80,9 @@ class MemoryResponses:
         if isinstance(held, _Variants):
             for spec in held.specs:
                 key = variant_key(primary, spec, request, self._ignored_cookies)
+                if key not in held.keys:
+                    # One of a former list, which was evicted before it, may lie there: nobody could invalidate it.
+                    continue
                 variant = self._memory.peek(key, now)
                 if isinstance(variant, StoredResponse):
                     return variant
@@ -109,9 +112,13 @@ class MemoryResponses:
             del variants.keys[oldest]
             self._memory.drop(oldest)
         # The list has to outlive each variant, and is small.
-        return self._memory.put(primary, variants, variants.size(), UnixTime(float("inf"))) and self._memory.put(
-            key, stored, stored.size(), until
-        )
+        forever = UnixTime(float("inf"))
+        kept = self._memory.put(primary, variants, variants.size(), forever)
+        kept = kept and self._memory.put(key, stored, stored.size(), until)
+        if kept and self._memory.peek(primary, now) is None:
+            # It went to make room for its variant: CULL_FREQUENCY 0 or 1 takes all there is.
+            kept = self._memory.put(primary, variants, variants.size(), forever)
+        return kept
 
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource (RFC 9111 §4.4)."""
