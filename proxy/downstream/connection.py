@@ -127,6 +127,8 @@ class Connection(Ending):
         if self._incoming is not None:
             self._incoming.lose()
             return False
+        if self.endless and self._begun:
+            self._close()
         return not self.gone and (self._busy or self.blocked)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -214,6 +216,7 @@ class Connection(Ending):
         """Hand a request to the driver."""
         self._busy = True
         self._begun = False
+        self.endless = False
         self._untaken = 0
         self.deadline = NEVER
         self._minor = request.minor

@@ -38,6 +38,7 @@ class Writer(asyncio.Protocol):
         "_tunnel",
         "_until_close",
         "blocked",
+        "endless",
         "gone",
         "on_gone",
         "on_writable",
@@ -59,6 +60,7 @@ class Writer(asyncio.Protocol):
         self._until_close = False
         self.gone = False
         self.blocked = False
+        self.endless = False
         self.on_writable: Callable[[], None] | None = None
         self.on_gone: Callable[[], None] | None = None
 

@@ -33,6 +33,8 @@ class Client(Protocol):
     """Nobody reads what is written."""
     blocked: bool
     """More is unsent than should be; write when told that it is not."""
+    endless: bool
+    """The response has no end of its own, so that a client who says no more has left."""
     on_writable: Callable[[], None] | None
     """Called when ``blocked`` ends."""
     on_gone: Callable[[], None] | None
@@ -76,6 +78,7 @@ class Nobody:
         self.body: Arriving | None = None
         self.gone = True
         self.blocked = False
+        self.endless = False
         self.on_writable: Callable[[], None] | None = None
         self.on_gone: Callable[[], None] | None = None
 

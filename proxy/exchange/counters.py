@@ -11,6 +11,9 @@ from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 
 
+_METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS TRACE PATCH QUERY".split())
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the access log."""
@@ -44,8 +47,6 @@ class Counters:
         self.bytes_from_origin = 0
         self.rejected: Counter[int] = Counter()
         """Requests that broke a rule or a limit, by the status they got."""
-        self.connections = 0
-        """Clients connected now."""
         self.accepted = 0
         """Clients that have connected."""
 
@@ -62,7 +63,9 @@ class Counters:
     def done(self, entry: Entry) -> None:
         """Count and log an exchange that was not a plain hit."""
         outcome = entry.outcome
-        self.requests[entry.request.method, entry.status, outcome.word()] += 1
+        method = entry.request.method
+        # Any token is a method, and a client that sends a new one each time must not fill our memory.
+        self.requests[method if method in _METHODS else b"other", entry.status, outcome.word()] += 1
         if outcome.detail is not None:
             self.details[outcome.detail.value] += 1
         if outcome.hit or outcome.collapsed or outcome.forward_status == 304:

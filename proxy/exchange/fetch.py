@@ -213,7 +213,7 @@ class Fetcher:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
-        fields = [field for field in response_fields(response.fields) if field[0].lower() != b"age"]
+        fields = [field for field in response_fields(response.fields, response.minor) if field[0].lower() != b"age"]
         head = _head(response, _dated(site_fields(fields, terms, now), now))
         pending = StoredResponse(response.status, head, b"", terms)
         flight = job.flight
@@ -249,11 +249,12 @@ class Fetcher:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
         self._leave_flight(job)
+        exchange.client.endless = response.is_event_stream
         outcome = job.outcome()
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
             outcome.detail = why
-        head = _head(response, _dated(response_fields(response.fields), now))
+        head = _head(response, _dated(response_fields(response.fields, response.minor), now))
         passing = _unstored(response, head, now)
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
@@ -266,7 +267,7 @@ class Fetcher:
         outcome = job.outcome()
         outcome.forward_status = 101
         upgrade = [(b"Connection", b"Upgrade"), (b"Upgrade", answer.response.fields.get(b"upgrade") or b"")]
-        head = _head(answer.response, [*response_fields(answer.response.fields), *upgrade])
+        head = _head(answer.response, [*response_fields(answer.response.fields, answer.response.minor), *upgrade])
         tunnel = Tunnel(
             exchange.client, answer.body, answer.tunnel, lambda size: self._replies.count(exchange, 101, outcome, size)
         )

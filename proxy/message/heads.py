@@ -54,6 +54,11 @@ class Response:
     fields: Fields
     minor: int = 1
 
+    @property
+    def is_event_stream(self) -> bool:
+        """Tell whether the body is a stream of events, which has no end and is for one client."""
+        return (self.fields.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+
     def head(self) -> bytes:
         """Write the status line and the field lines, without the empty line."""
         return b"HTTP/1.1 %d %b\r\n%b" % (self.status, self.reason, serialise(self.fields))

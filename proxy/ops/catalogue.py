@@ -21,7 +21,7 @@ Samples = Mapping[Labels, float]
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"})
 """RFC 9110 §9.3 and RFC 5789. Clients may send any token; what is not among these is counted as ``other``."""
 OTHER = "other"
-CACHE_WORDS = ("hit", "stale", *(reason.value for reason in ForwardReason), "refused")
+CACHE_WORDS = ("hit", "hit-stale", *(reason.value for reason in ForwardReason), "refused")
 """What ``Outcome.word`` can say."""
 REJECTIONS = (400, 405, 408, 413, 414, 431, 501, 503, 505)
 """What a request that breaks a rule or a limit gets."""
@@ -110,7 +110,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "sitecache_requests_total",
         Kind.COUNTER,
-        "Requests answered, by method, status and what the cache did: hit, stale, refused or why it was forwarded.",
+        "Requests answered, by method, status and what the cache did: hit, hit-stale, refused or why it was forwarded.",
         _requests,
         ("method", "code", "cache"),
         {("GET", "504" if word == "refused" else "200", word): 0 for word in CACHE_WORDS},

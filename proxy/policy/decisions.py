@@ -46,6 +46,7 @@ class Detail(StrEnum):
     SET_COOKIE = "set-cookie"
     STATUS = "status"
     PARTIAL_CONTENT = "partial-content"
+    EVENT_STREAM = "event-stream"
     NO_FRESHNESS = "no-freshness"
     NOT_REUSABLE = "not-reusable"
     TOO_LARGE = "too-large"

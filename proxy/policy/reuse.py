@@ -6,7 +6,7 @@ from typing import assert_never
 
 from proxy.config.model import ClientCacheControl
 from proxy.config.units import UnixTime
-from proxy.message.framing import NO_BODY
+from proxy.message.framing import NO_BODY, has_body
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS, RequestTerms, request_terms
@@ -25,7 +25,7 @@ def bypass(request: Request) -> Fetch | None:
         return Fetch(ForwardReason.BYPASS, Detail.UPGRADE)
     if b"if-match" in index or b"if-unmodified-since" in index:
         return Fetch(ForwardReason.BYPASS, Detail.PRECONDITION)
-    if request.framing is not NO_BODY:
+    if request.framing is not NO_BODY and has_body(request.framing):
         # RFC 9110 §9.3.1: content in a GET has no meaning we know, so no stored response is known to answer it.
         return Fetch(ForwardReason.BYPASS, Detail.REQUEST_BODY)
     return None

@@ -41,7 +41,8 @@ def decide_storing(
     if not terms.explicit and (personal := _personal(request, terms, rules)) is not None:
         return Discard(personal)
     reusable = terms.lifetime > terms.age(times[1]) and not terms.no_cache
-    if not reusable and not terms.has_validator and not terms.stale_while_revalidate:
+    refreshable = terms.stale_while_revalidate > 0 and not terms.no_cache
+    if not reusable and not terms.has_validator and not refreshable:
         return Discard(Detail.NOT_REUSABLE)
     length = response.fields.get(b"content-length")
     if length is not None and int(length) > rules.stored_body:
@@ -58,6 +59,9 @@ def _forbidden(
         return Detail.STATUS
     if status == 206 or b"content-range" in response.fields:
         return Detail.PARTIAL_CONTENT
+    if response.is_event_stream:
+        # It has no end, and each client's begins when the client comes.
+        return Detail.EVENT_STREAM
     if b"no-store" in directives:
         return Detail.NO_STORE
     if b"private" in directives:

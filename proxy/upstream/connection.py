@@ -279,7 +279,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._body = ResponseBody(self)
         self._state = _State.TUNNEL if switches else _State.BODY
         self._keep = _persists(response)
-        self._endless = (response.fields.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+        self._endless = response.is_event_stream
         self._expect()
         if not answer.done():
             answer.set_result(Answer(response, self._body, self._framing, self if switches else None))

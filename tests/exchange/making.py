@@ -187,6 +187,7 @@ class Client:
         self.body = body
         self.gone = False
         self.blocked = False
+        self.endless = False
         self.on_writable: Callable[[], None] | None = None
         self.on_gone: Callable[[], None] | None = None
         self.head = b""

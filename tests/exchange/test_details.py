@@ -47,6 +47,7 @@ ROWS = {
     Detail.ONLY_IF_CACHED: lambda: Row(request("/page", "cache-control: only-if-cached")),
     Detail.NO_STORE: lambda: Row(answer=whole("cache-control: no-store")),
     Detail.PRIVATE: lambda: Row(answer=whole("cache-control: private")),
+    Detail.EVENT_STREAM: lambda: Row(answer=whole(FRESH, "content-type: text/event-stream")),
     Detail.VARY_STAR: lambda: Row(answer=whole("vary: *")),
     Detail.SET_COOKIE: lambda: Row(answer=whole("set-cookie: a=b")),
     Detail.STATUS: lambda: Row(answer=whole(status=304)),

@@ -56,7 +56,7 @@ def busy() -> Sources:
     [
         pytest.param("sitecache_requests_total", ("GET", "200", "hit"), 1, id="hit"),
         pytest.param("sitecache_requests_total", ("HEAD", "200", "hit"), 1, id="hit-by-HEAD"),
-        pytest.param("sitecache_requests_total", ("GET", "200", "stale"), 1, id="stale"),
+        pytest.param("sitecache_requests_total", ("GET", "200", "hit-stale"), 1, id="stale"),
         pytest.param("sitecache_requests_total", ("GET", "200", "uri-miss"), 2, id="forwarded"),
         pytest.param("sitecache_requests_total", ("GET", "504", "refused"), 1, id="refused"),
         pytest.param("sitecache_requests_total", ("other", "other", "method"), 2, id="any-token-is-one-label"),

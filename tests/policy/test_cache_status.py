@@ -43,7 +43,7 @@ def read(line: bytes) -> dict[str, Any]:
         pytest.param(
             Outcome(hit=True, ttl=-5, detail=Detail.STALE_IF_ERROR),
             {"hit": True, "ttl": -5, "detail": "stale-if-error"},
-            "stale",
+            "hit-stale",
             id="stale-hit",
         ),
         pytest.param(
