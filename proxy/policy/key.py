@@ -22,13 +22,9 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 #: §4.1 lets whitespace and empty members go where the field is defined to be a list, and only there.
 _LISTS = frozenset(b"accept accept-charset accept-encoding accept-language".split())
 
-#: What a trusted proxy in front of us tells the application, which may write it into its pages.
-_FORWARDED_ABOUT = (
-    b"x-forwarded-host",
-    b"x-forwarded-port",
-    b"x-forwarded-prefix",
-    b"x-forwarded-server",
-    b"forwarded",
+#: Of what only a trusted proxy may say, that which differs with each client and not with the page.
+_ABOUT_CLIENTS = frozenset(
+    b"x-forwarded-for x-real-ip x-client-ip true-client-ip x-cluster-client-ip forwarded".split(),
 )
 
 
@@ -47,11 +43,16 @@ def primary_key(scope: bytes, request: Request) -> PrimaryKey:
 
 
 def _forwarded(request: Request) -> bytes:
-    said = [(name, value) for name in _FORWARDED_ABOUT if (value := request.fields.get(name)) is not None]
-    if said and said[-1][0] == b"forwarded":
-        # Only what it says about the host: its "for" differs with each client.
-        said[-1] = (b"forwarded", _forwarded_host(said[-1][1]))
-    return b"".join([b"%d:%b%d:%b" % (len(name), name, len(value), value) for name, value in said])
+    """Return what a trusted proxy in front of us tells the application, which may write it into its pages."""
+    said = [
+        field
+        for field in request.fields.index.items()
+        if is_about_forwarding(field[0]) and field[0] not in _ABOUT_CLIENTS
+    ]
+    forwarded = request.fields.get(b"forwarded")
+    if forwarded is not None:
+        said.append((b"forwarded", _forwarded_host(forwarded)))
+    return b"".join([b"%d:%b%d:%b" % (len(name), name, len(value), value) for name, value in sorted(said)])
 
 
 def _forwarded_host(value: bytes) -> bytes:
