@@ -101,7 +101,10 @@ class AdminConfig:
 class CookieConfig:
     """Cookies that say nothing about the page: they count neither in keys nor in decisions."""
 
-    ignore: tuple[str, ...] = ("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gcl_*", "_fbp", "_fbc", "__utm*", "_pk_*", "_hj*")
+    ignore: tuple[str, ...] = (
+        *("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gcl_*"),
+        *("_fbp", "_fbc", "__utm*", "_pk_*", "_hj*"),
+    )
     """Names, ``*`` standing for any text."""
 
 

@@ -10,7 +10,6 @@ from proxy.config.units import Seconds, UnixTime
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 
-
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS TRACE PATCH QUERY".split())
 
 

@@ -25,7 +25,7 @@ class Outcome:
     detail: Detail | None = None
 
     def word(self) -> str:
-        """Return the one word for this outcome that metrics and logs count by: hit, hit-stale, or the reason to forward."""
+        """Return the word that metrics and logs count by: hit, hit-stale, refused, or the reason to forward."""
         if self.hit:
             return "hit" if self.detail is None else "hit-stale"
         return "refused" if self.forward is None else self.forward.value
