@@ -7,6 +7,7 @@ the head of the response is known; the body then flows by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from dataclasses import replace
 from typing import assert_never
 
@@ -27,6 +28,7 @@ from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
 
+_Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
 
 
@@ -58,7 +60,7 @@ class Driver:
         reason = bypass(request)
         if reason is not None:
             exchange = Exchange(request, client, now, NO_TERMS, _NO_KEY)
-            self._start(exchange, self._forward(exchange, reason))
+            self._start(exchange, partial(self._forward, exchange, reason))
             return
         primary = primary_key(self._scope, request)
         asked = terms_asked(request, self._rules)
@@ -78,7 +80,7 @@ class Driver:
         if isinstance(reuse, Serve):
             self._serve(exchange, reuse, now)
         else:
-            self._start(exchange, self._answer(exchange, reuse))
+            self._start(exchange, partial(self._answer, exchange, reuse))
 
     # Answering from what is stored.
 
@@ -100,7 +102,7 @@ class Driver:
             job = Job(behind, reason, Detail.STALE_WHILE_REVALIDATE, fallback=stored, whole=True)
             job.validating = stored if stored.terms.has_validator else None
             self._launch(job, key)
-            self._start(behind, self._fetcher.run(job))
+            self._start(behind, partial(self._fetcher.run, job))
 
     # Asking the origin.
 
@@ -210,14 +212,14 @@ class Driver:
         reuse = decide_reuse(exchange.request, exchange.asked, stored, self._clock(), self._rules)
         return isinstance(reuse, Serve)
 
-    def _start(self, exchange: Exchange, work: Coroutine[object, object, None]) -> None:
+    def _start(self, exchange: Exchange, work: _Work) -> None:
         self.tasks.start(_guarded(exchange, work))
 
 
-async def _guarded(exchange: Exchange, work: Coroutine[object, object, None]) -> None:
+async def _guarded(exchange: Exchange, work: _Work) -> None:
     """Do the work of an exchange; should it fail by a fault of ours, the client is told at once and does not wait."""
     try:
-        await work
+        await work()
     except Exception:
         exchange.client.abort()
         raise

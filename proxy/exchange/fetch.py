@@ -95,7 +95,7 @@ class Fetcher:
     def _ask(self, job: Job) -> Ask:
         exchange = job.exchange
         request = exchange.request
-        fields = request_fields(request, without=PRECONDITIONS if job.whole else ())
+        fields = request_fields(request, without=PRECONDITIONS if job.whole else frozenset())
         if job.validating is not None:
             fields += validating_fields(job.validating)
         body = exchange.client.body
@@ -213,8 +213,8 @@ class Fetcher:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
-        fields = [field for field in response_fields(response.fields, response.minor) if field[0].lower() != b"age"]
-        head = _head(response, _dated(site_fields(fields, terms, now), now))
+        fields = [field for field in _passed_on(response, now) if field[0].lower() != b"age"]
+        head = _head(response, site_fields(fields, terms, now))
         pending = StoredResponse(response.status, head, b"", terms)
         flight = job.flight
 
@@ -254,8 +254,7 @@ class Fetcher:
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
             outcome.detail = why
-        head = _head(response, _dated(response_fields(response.fields, response.minor), now))
-        passing = _unstored(response, head, now)
+        passing = _unstored(response, _head(response, _passed_on(response, now)), now)
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)
@@ -287,11 +286,10 @@ def _head(response: Response, fields: list[RawField]) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b" % (response.status, response.reason, serialise(fields))
 
 
-def _dated(fields: list[RawField], now: UnixTime) -> list[RawField]:
-    """RFC 9110 §6.6.1: a recipient with a clock adds the Date that the origin left out."""
-    if any(name.lower() == b"date" for name, _ in fields):
-        return fields
-    return [(b"Date", format_date(now)), *fields]
+def _passed_on(response: Response, now: UnixTime) -> list[RawField]:
+    """Return the fields to pass on, with the Date that a recipient with a clock adds (RFC 9110 §6.6.1)."""
+    fields = response_fields(response.fields, response.minor)
+    return fields if b"date" in response.fields else [(b"Date", format_date(now)), *fields]
 
 
 def _length(body: bytes) -> bytes:

@@ -11,12 +11,16 @@ _HOST = re.compile(rb"((?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+|\[[0-9A-F
 _DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
 
 
+#: A name as long as DNS allows, 255 bytes, with a colon and a port.
+_LONGEST = 261
+
+
 @lru_cache(maxsize=1024)
 def canonical_host(host: bytes, scheme: bytes) -> bytes:
     """Return a Host value in lower case and without the scheme's default port; RequestError if it is none."""
     if not host:
         return b""
-    matched = _HOST.fullmatch(host)
+    matched = _HOST.fullmatch(host) if len(host) <= _LONGEST else None
     if matched is None:
         raise RequestError(400, "the Host field is not a host")
     name, port = matched[1].lower(), matched[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from proxy.message.fields import Fields, RawField, serialise
 from proxy.message.grammar import tokens
@@ -29,6 +30,7 @@ PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".spli
 """What is left out when a response is fetched to be stored; the client's own are answered from it."""
 
 
+@lru_cache(maxsize=128)  # few, because clients choose the names and each may be as long as a head
 def is_about_forwarding(name: bytes) -> bool:
     """Tell whether a field, named in lower case, says something that only a trusted proxy may say."""
     if b"_" in name:
@@ -37,22 +39,23 @@ def is_about_forwarding(name: bytes) -> bool:
     return name in _ABOUT_FORWARDING or name.startswith(b"x-forwarded-")
 
 
-def request_fields(request: Request, *, without: Iterable[bytes] = ()) -> list[RawField]:
+def request_fields(request: Request, *, without: frozenset[bytes] = frozenset()) -> list[RawField]:
     """Return the fields to send to the origin; ``without`` names more that stay behind, in lower case."""
-    dropped = HOP_BY_HOP.union(without)
-    safe = request.is_safe
-    raw: list[RawField] = []
-    for field in request.fields.raw:
-        name = field[0].lower()
-        if name in dropped or name in (b"x-forwarded-for", b"via"):
-            continue
-        if not request.trusted and is_about_forwarding(name) and (safe or name not in _METHOD_OVERRIDES):
-            continue
-        raw.append(field)
-    index = request.fields.index
-    raw.append((b"Via", _after(index.get(b"via"), b"1.%d sitecache" % request.minor)))
+    dropped = _replaced(without)
+    raw = [field for field in request.fields.raw if field[0].lower() not in dropped]
+    if not request.trusted:
+        kept = frozenset() if request.is_safe else _METHOD_OVERRIDES
+        raw = [field for field in raw if not is_about_forwarding(name := field[0].lower()) or name in kept]
+    via = request.fields.index.get(b"via")
+    raw.append((b"Via", _after(via, b"1.%d sitecache" % request.minor)))
     raw.extend(_forwarded(request))
     return raw
+
+
+@lru_cache(maxsize=16)
+def _replaced(without: frozenset[bytes]) -> frozenset[bytes]:
+    """Return the names of the fields that stay behind, and of those that we write anew."""
+    return HOP_BY_HOP | {b"x-forwarded-for", b"via"} | without
 
 
 def _after(earlier: bytes | None, last: bytes) -> bytes:
