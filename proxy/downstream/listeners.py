@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -10,7 +11,9 @@ from collections.abc import Sequence
 from proxy.config.addresses import Tcp, Unix, parse_listener
 from proxy.errors import ListenError
 
-_BACKLOG = 4096
+#: Clients who may wait to be accepted.
+BACKLOG = 4096
+_NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
 def open_listeners(addresses: Sequence[str]) -> list[socket.socket]:
@@ -30,13 +33,22 @@ def _open(address: str) -> list[socket.socket]:
         case Unix(path):
             return [_unix(path)]
         case Tcp("", port):
-            first = _tcp(socket.AF_INET, "0.0.0.0", port)
-            if not socket.has_ipv6:
-                return [first]
-            return [first, _tcp(socket.AF_INET6, "::", first.getsockname()[1])]
+            return _every(port)
         case Tcp(host, port):
             family, _, _, _, name = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             return [_tcp(family, str(name[0]), port)]
+
+
+def _every(port: int) -> list[socket.socket]:
+    """Listen on every address of the machine, which may have none of IPv6."""
+    first = _tcp(socket.AF_INET, "0.0.0.0", port)
+    try:
+        return [first, _tcp(socket.AF_INET6, "::", first.getsockname()[1])]
+    except OSError as error:
+        if error.errno in _NO_IPV6:
+            return [first]
+        first.close()
+        raise
 
 
 def _tcp(family: int, host: str, port: int) -> socket.socket:
@@ -48,7 +60,7 @@ def _tcp(family: int, host: str, port: int) -> socket.socket:
         # Inherited by each accepted connection: small responses must not wait for the acknowledgement of earlier ones.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError:
         listener.close()
@@ -61,7 +73,7 @@ def _unix(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError:
         listener.close()
@@ -77,8 +89,12 @@ def _remove_stale(path: str) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Whoever is too busy to take us in is there all the same.
+        probe.setblocking(False)
         try:
             probe.connect(path)
+        except BlockingIOError:
+            return
         except ConnectionRefusedError:
             os.unlink(path)
 
@@ -93,8 +109,10 @@ def shown(listener: socket.socket) -> str:
 
 
 def close_listeners(listeners: Sequence[socket.socket]) -> None:
-    """Close listeners for good, and remove the Unix sockets' files."""
+    """Close listeners for good, and remove the Unix sockets' files; those that are closed already are passed over."""
     for listener in listeners:
+        if listener.fileno() < 0:
+            continue
         path = listener.getsockname() if listener.family == socket.AF_UNIX else None
         listener.close()
         if path:

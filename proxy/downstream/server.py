@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from proxy.config.units import Seconds
 from proxy.downstream.connection import Connection, Serving
+from proxy.downstream.listeners import BACKLOG
 
 
 class Server:
@@ -24,10 +25,11 @@ class Server:
             self._accepting.append(await self._accept(listener.dup()))
 
     async def _accept(self, listener: socket.socket) -> asyncio.Server:
+        # The loop calls ``listen`` once more, and would leave room for a hundred clients only.
         loop = asyncio.get_running_loop()
         if listener.family == socket.AF_UNIX:
-            return await loop.create_unix_server(self._connection, sock=listener)
-        return await loop.create_server(self._connection, sock=listener)
+            return await loop.create_unix_server(self._connection, sock=listener, backlog=BACKLOG)
+        return await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
 
     def _connection(self) -> Connection:
         return Connection(self._serving)
