@@ -180,6 +180,7 @@ class Script:
         self.hang_up()
         self.proxy.stop()
         self.listener.close()
+        assert "Traceback" not in self.proxy.output()
 
 
 def run_proxy(directory: Path, settings: dict[str, Any]) -> Process:
