@@ -208,6 +208,7 @@ async def _serve_alone(config: Config, listeners: Sequence[socket.socket], admin
         _announce(listeners, admin)
         await stop.wait()
         _say("draining")
+        close_listeners(listeners)
         await worker.server.drain(config.timeouts.drain)
         for runner in runners:
             await stop_admin(runner)
@@ -258,6 +259,7 @@ async def _serve_with_workers(
     stopping = True
     _say("draining")
     starting.cancel()
+    close_listeners(listeners)
     await supervisor.stop(config.timeouts.drain)
     for runner in runners:
         await stop_admin(runner)
@@ -275,5 +277,8 @@ async def _serve_as_worker(config: Config, listeners: Sequence[socket.socket], c
     async with _serving(config, listeners) as worker:
         talking = asyncio.create_task(converse(channel, lambda: worker.snapshot().to_json().encode(), stop))
         await stop.wait()
+        # Its copies too: a client that no worker will take in is better refused than left in the backlog.
+        for listener in listeners:
+            listener.close()
         await worker.server.drain(config.timeouts.drain)
         talking.cancel()

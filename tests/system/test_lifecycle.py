@@ -48,6 +48,8 @@ def test_what_runs_is_finished_and_nothing_more_is_taken_in(script: Script, numb
     script.proxy.signal(number)
     # An idle connection is closed at once, and that is how it is known that draining has begun.
     assert idle.rest() == b""
+    with pytest.raises(ConnectionRefusedError):
+        script.client()
     stream.send(b"world")
     assert streaming.rest() == b"world"
     streaming.close()
