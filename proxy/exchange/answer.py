@@ -7,8 +7,8 @@ the head of the response is known; the body then flows by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from proxy.config.units import UnixTime
