@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from proxy.message.hosts import canonical_host
 _KNOWN_METHODS = frozenset(
     b"GET HEAD POST PUT DELETE OPTIONS TRACE PATCH QUERY PURGE PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK".split()
 )
+#: Twice as fast as ``b" \\r\\n" in head``, which tries at each space: 0.19 against 0.38 us (tests/bench/wire.py).
+_SPACE_AT_END = re.compile(rb" \r")
 _VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 
 #: Connection options that change nothing about which fields are meant for the origin.
@@ -64,28 +67,27 @@ class HeadParser:
         """Read the head that ends with these bytes' CRLF CRLF; raise RequestError with the status it deserves."""
         method, target, minor = self._request_line(head)
         fields = self._fields(head if method in _KNOWN_METHODS else b"POST" + head[len(method) :])
+        index = fields.index
         framing = request_framing(fields, minor)
-        sent_host = fields.get(b"host")
+        sent_host = index.get(b"host")
         if sent_host is None and minor:
             raise RequestError(400, "no Host field")
         host = canonical_host(sent_host or b"", b"http")
         if target[:1] != b"/":
             host, target = self._unusual_target(method, target, fields, host)
         request = Request(method, target, fields, framing, host, minor=minor)
-        connection = fields.get(b"connection")
+        connection = index.get(b"connection")
         if connection is None:
             request.keep_alive = minor == 1
         elif connection != b"keep-alive":
             self._connection(request, connection)
-        index = fields.index
         if framing is not NO_BODY or not request.keep_alive or b"upgrade" in index or b"proxy-connection" in index:
             # llhttp expects something else than a request now; it takes Proxy-Connection for Connection.
             self._renew()
         return request
 
     def _request_line(self, head: bytes) -> tuple[bytes, bytes, int]:
-        line = head[: head.find(b"\r\n")]
-        parts = line.split(b" ")
+        parts = head[: head.find(b"\r\n")].split(b" ")
         if len(parts) != 3:
             raise RequestError(400, "the request line is not method, target and version")
         method, target, version = parts
@@ -118,7 +120,7 @@ class HeadParser:
             raise RequestError(400, str(error).lower()) from error
         if len(raw) > self._limits.fields:
             raise RequestError(431, "too many header fields")
-        if b" \r\n" in head or (b"\t" in head and b"\t\r\n" in head):
+        if _SPACE_AT_END.search(head) or (b"\t" in head and b"\t\r\n" in head):
             # RFC 9110 §5.5: whitespace behind a value does not belong to it; llhttp leaves it there.
             raw = [(name, value.rstrip(b" \t")) for name, value in raw]
         fields = Fields(raw)

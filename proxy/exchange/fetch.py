@@ -34,7 +34,7 @@ from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head,
 from proxy.policy.invalidation import invalidated
 from proxy.policy.key import variant_key
 from proxy.policy.stored import StoredResponse, Terms
-from proxy.policy.storing import decide_storing, site_fields
+from proxy.policy.storing import decide_storing, outdates, site_fields
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.upstream.connection import Answer, Ask
 
@@ -248,6 +248,8 @@ class Fetcher:
         if job.key is not None and response.status != 304 and response.status < 500:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
+        if job.fallback is not None and outdates(response, why):
+            self._responses.drop(exchange.primary, exchange.request, job.fallback)
         self._leave_flight(job)
         exchange.client.endless = response.is_event_stream
         outcome = job.outcome()

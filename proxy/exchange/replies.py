@@ -34,8 +34,6 @@ class Exchange:
     started: UnixTime
     asked: RequestTerms
     primary: PrimaryKey
-    personal: bool = False
-    """The request carries credentials or cookies that count."""
     collapse: bool = True
     """It may wait for another's request to the origin."""
     vary: tuple[bytes, ...] | None = None

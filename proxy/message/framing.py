@@ -43,8 +43,9 @@ _MOST_DIGITS = 18
 
 def request_framing(fields: Fields, minor: int) -> Framing:
     """Delimit a request body; RequestError where two readers could disagree (RFC 9112 §6.3)."""
-    coding = fields.get(b"transfer-encoding")
-    length = fields.get(b"content-length")
+    index = fields.index
+    coding = index.get(b"transfer-encoding")
+    length = index.get(b"content-length")
     if coding is None:
         if length is None:
             return NO_BODY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NewType
 
 from proxy.message.grammar import members
@@ -36,10 +37,13 @@ def primary_key(scope: bytes, request: Request) -> PrimaryKey:
     target = request.target
     if b"%" in target:
         target = normalise(target)
-    host = request.host
-    scheme = request.scheme
-    key = b"%d:%b%d:%b%d:%b%d:%b" % (len(scope), scope, len(scheme), scheme, len(host), host, len(target), target)
+    key = b"%b%d:%b" % (_origin_key(scope, request.scheme, request.host), len(target), target)
     return PrimaryKey(key + _forwarded(request) if request.trusted else key)
+
+
+@lru_cache(maxsize=256)
+def _origin_key(scope: bytes, scheme: bytes, host: bytes) -> bytes:
+    return b"%d:%b%d:%b%d:%b" % (len(scope), scope, len(scheme), scheme, len(host), host)
 
 
 def _forwarded(request: Request) -> bytes:

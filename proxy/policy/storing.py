@@ -15,6 +15,14 @@ from proxy.policy.stored import Terms
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
 _SHARED_BY = (b"public", b"s-maxage", b"must-revalidate")
 
+#: Reasons to discard a response that would hold whoever had asked.
+_WHOEVER_ASKS = frozenset(
+    (
+        *(Detail.NO_STORE, Detail.PRIVATE, Detail.VARY_STAR, Detail.NO_FRESHNESS, Detail.NOT_REUSABLE),
+        *(Detail.TOO_LARGE, Detail.EVENT_STREAM, Detail.UNDELIMITED),
+    )
+)
+
 #: How long a stale response with a validator is kept for the chance that it still holds.
 _KEEP_FOR_VALIDATION = 86400.0
 
@@ -38,7 +46,7 @@ def decide_storing(
     terms = _terms(response, directives, vary or (), times, rules)
     if terms is None:
         return Discard(Detail.NO_FRESHNESS)
-    if not terms.explicit and (personal := _personal(request, terms, rules)) is not None:
+    if not terms.explicit and (personal := _personal(request, terms, directives, rules)) is not None:
         return Discard(personal)
     reusable = terms.lifetime > terms.age(times[1]) and not terms.no_cache
     refreshable = terms.stale_while_revalidate > 0 and not terms.no_cache
@@ -75,11 +83,12 @@ def _forbidden(
     return None
 
 
-def _personal(request: Request, terms: Terms, rules: Rules) -> Detail | None:
+def _personal(request: Request, terms: Terms, directives: Directives, rules: Rules) -> Detail | None:
     """What makes a response without explicit freshness personal, for all we know (DESIGN §5)."""
-    if personal_cookies(request, terms, rules):
-        return Detail.COOKIE
-    return None
+    if b"authorization" in request.fields and b"public" not in directives:
+        # must-revalidate satisfies §3.5, but says nothing about whom a page is for.
+        return Detail.AUTHORIZATION
+    return Detail.COOKIE if personal_cookies(request, terms, rules) else None
 
 
 def personal_cookies(request: Request, terms: Terms, rules: Rules) -> bool:
@@ -121,6 +130,11 @@ def _terms(
         last_modified=fields.get(b"last-modified"),
         vary=vary,
     )
+
+
+def outdates(response: Response, why: Detail) -> bool:
+    """Tell whether a response that is discarded shows that the one stored for the same request no longer holds."""
+    return why in _WHOEVER_ASKS and response.status != 304 and response.status < 500
 
 
 def retention(terms: Terms, rules: Rules) -> Seconds:

@@ -37,6 +37,9 @@ class Responses(Protocol):
     ) -> bool:
         """Store a response; False when the storage refuses it."""
 
+    def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
+        """Forget this stored response, which the request selects."""
+
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource; tell whether there was one."""
 
@@ -120,6 +123,13 @@ class MemoryResponses:
             kept = self._memory.put(primary, variants, variants.size(), forever)
         return kept
 
+    def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
+        """Forget this stored response, unless another has taken its place."""
+        spec = stored.terms.vary
+        key = variant_key(primary, spec, request, self._ignored_cookies) if spec else primary
+        if self._memory.peek(key, UnixTime(0)) is stored:
+            self._memory.drop(key)
+
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource (RFC 9111 §4.4)."""
         held = self._memory.peek(primary, UnixTime(0))
@@ -148,6 +158,10 @@ class NoResponses:
         """Store nothing."""
         del primary, request, stored, until, now
         return False
+
+    def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
+        """There was nothing."""
+        del primary, request, stored
 
     def invalidate(self, primary: PrimaryKey) -> bool:
         """There was nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from proxy.errors import (
@@ -12,7 +14,7 @@ from proxy.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from tests.exchange.making import EARLIER, Bench, Gate, coming, request, settled, whole
+from tests.exchange.making import EARLIER, Bench, Gate, Given, coming, request, settled, whole
 
 FRESH = "cache-control: max-age=60"
 TAG = 'etag: "a"'
@@ -38,6 +40,27 @@ async def stale(*lines: str, after: float = 61, **rules: object) -> Bench:
     await bench.get()
     bench.clock.turn(after)
     return bench
+
+
+@pytest.mark.parametrize(
+    ("answer", "stands_in"),
+    [
+        pytest.param(lambda: whole("cache-control: no-store"), False, id="no-store"),
+        pytest.param(lambda: whole("cache-control: private"), False, id="private"),
+        pytest.param(lambda: whole("vary: *"), False, id="vary-star"),
+        pytest.param(lambda: whole(status=404), False, id="gone"),
+        pytest.param(lambda: whole("set-cookie: a=b"), True, id="for-one-client-only"),
+        pytest.param(lambda: whole(status=429), False, id="another-error-of-the-page"),
+    ],
+)
+async def test_a_page_that_may_not_be_stored_any_more_takes_the_old_one_with_it(
+    answer: Callable[[], Given], stands_in: bool
+) -> None:
+    bench = await stale(FRESH)
+    bench.give(answer(), UpstreamClosed("no"))
+    await bench.get()
+    client = await bench.get()
+    assert client.status == (200 if stands_in else 502)
 
 
 @pytest.mark.parametrize(

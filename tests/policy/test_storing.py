@@ -155,6 +155,7 @@ def test_a_request_with_no_store_stores_nothing() -> None:
         pytest.param(["Cache-Control: PUBLIC"], True, id="public-site-lifetime"),
         pytest.param(["Cache-Control: s-maxage=60"], True, id="s-maxage"),
         pytest.param(["Cache-Control: must-revalidate, max-age=60"], True, id="must-revalidate"),
+        pytest.param(["Cache-Control: must-revalidate"], False, id="must-revalidate-site-lifetime"),
         pytest.param(["Cache-Control: proxy-revalidate, max-age=60"], False, id="proxy-revalidate"),
         pytest.param(['Cache-Control: x="public", max-age=60'], False, id="argument-of-another"),
         pytest.param(["Cache-Control: publicly, max-age=60"], False, id="whole-names-only"),
