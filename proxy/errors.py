@@ -85,5 +85,9 @@ class RequestBodyLost(UpstreamError):
     reason = "request-body-lost"
 
 
+class StorageError(SitecacheError):
+    """A cache could not do what it was asked: its server is gone, slow, full or refuses us. Never seen by a client."""
+
+
 class ListenError(SitecacheError):
     """A listener cannot be opened: the port is taken, or not ours to open."""

@@ -1,7 +1,7 @@
 """What must a cache be able to do? The contract of every backend.
 
-Keys come made and checked, values come serialised, timeouts come resolved: a backend only keeps them. Compound
-operations stand here once; a backend overrides what it can do better.
+Keys come made and checked, values come serialised, timeouts come resolved: a backend only keeps them. What has expired
+is absent in every operation. Compound operations stand here once; a backend overrides what it can do better.
 """
 
 from __future__ import annotations
@@ -11,21 +11,27 @@ from collections.abc import Iterable, Mapping
 
 from proxy.config.units import Seconds
 
+Value = bytes | int
+"""Serialised, or a number, which a backend keeps so that ``incr`` is atomic and other programs can read it."""
+
 
 class Backend(ABC):
-    """A cache. ``timeout`` is in seconds; None never expires, 0 or less is gone at once (Django's TIMEOUT)."""
+    """A cache. ``timeout`` is in seconds; None never expires, 0 or less is gone at once (Django's TIMEOUT).
+
+    A store that counts whole seconds rounds a timeout up. Whatever its client library raises becomes a StorageError.
+    """
 
     @abstractmethod
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, key: str) -> Value | None:
         """Return the value, or None when there is none or its timeout has passed."""
 
     @abstractmethod
-    async def set(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+    async def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep the value; False when it cannot be kept, and then none is under that key."""
 
     @abstractmethod
-    async def add(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
-        """Keep the value if there is none; tell whether it was kept."""
+    async def add(self, key: str, value: Value, timeout: Seconds | None) -> bool:
+        """Keep the value if there is none; tell whether there was none."""
 
     @abstractmethod
     async def touch(self, key: str, timeout: Seconds | None) -> bool:
@@ -36,15 +42,27 @@ class Backend(ABC):
         """Forget the value; tell whether there was one."""
 
     @abstractmethod
+    async def incr(self, key: str, delta: int) -> int:
+        """Add to a number, atomically and without a change of its timeout; return the sum.
+
+        Raises KeyError when there is no value, TypeError when it is not a number, and OverflowError when the store
+        cannot hold the sum. A store without negative numbers stops at 0.
+        """
+
+    @abstractmethod
     async def clear(self) -> None:
         """Forget every value of this cache."""
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
+    @abstractmethod
+    async def rename(self, key: str, to: str) -> bool:
+        """Move the value and its timeout to another key, in the place of what is there; False when there is none."""
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         """Return the values there are."""
         found = {key: await self.get(key) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
-    async def set_many(self, values: Mapping[str, bytes], timeout: Seconds | None) -> list[str]:
+    async def set_many(self, values: Mapping[str, Value], timeout: Seconds | None) -> list[str]:
         """Keep the values; return the keys of those that could not be kept."""
         return [key for key, value in values.items() if not await self.set(key, value, timeout)]
 
@@ -58,5 +76,5 @@ class Backend(ABC):
         return await self.get(key) is not None
 
     async def close(self) -> None:
-        """Give up what the cache holds of the system."""
+        """Give up what the cache holds of the system; the next operation takes it again."""
         return

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from proxy.config.units import Seconds
-from proxy.storage.backends.base import Backend
+from proxy.storage.backends.base import Backend, Value
 
 
 class DummyCache(Backend):
     """Accepts everything and has nothing, as Django's does."""
 
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, key: str) -> Value | None:
         """Return None."""
         del key
         return None
 
-    async def set(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+    async def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep nothing."""
         del key, value, timeout
         return True
 
-    async def add(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+    async def add(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep nothing; there never was a value."""
         del key, value, timeout
         return True
@@ -32,6 +32,16 @@ class DummyCache(Backend):
     async def delete(self, key: str) -> bool:
         """There was no value."""
         del key
+        return False
+
+    async def incr(self, key: str, delta: int) -> int:
+        """There is no value to add to."""
+        del delta
+        raise KeyError(key)
+
+    async def rename(self, key: str, to: str) -> bool:
+        """There is no value to move."""
+        del key, to
         return False
 
     async def clear(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sys import getsizeof
 
 from proxy.config.units import Bytes, Seconds, UnixTime
-from proxy.storage.backends.base import Backend
+from proxy.storage.backends.base import Backend, Value
 
 Key = str | bytes
 
@@ -111,19 +111,19 @@ class LocMemCache(Backend):
 
     # The contract.
 
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, key: str) -> Value | None:
         """Return the value."""
         value = self.peek(key, self._clock())
-        return value if isinstance(value, bytes) else None
+        return value if isinstance(value, bytes | int) else None
 
-    async def set(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+    async def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep the value."""
         if timeout is not None and timeout <= 0:
             self.drop(key)
             return True
         return self.put(key, value, getsizeof(value), self._until(timeout))
 
-    async def add(self, key: str, value: bytes, timeout: Seconds | None) -> bool:
+    async def add(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep the value if there is none."""
         if self._live(key):
             return False
@@ -149,6 +149,25 @@ class LocMemCache(Backend):
         live = self._live(key)
         self.drop(key)
         return live
+
+    async def incr(self, key: str, delta: int) -> int:
+        """Add to a number, which counts as a use."""
+        value = self.peek(key, self._clock())
+        if value is None:
+            raise KeyError(key)
+        if not isinstance(value, int):
+            raise TypeError(f"the value of {key!r} is not a number")
+        total = value + delta
+        self.put(key, total, getsizeof(total), self._slots[key][2])
+        return total
+
+    async def rename(self, key: str, to: str) -> bool:
+        """Move the value and its timeout."""
+        if not self._live(key):
+            return False
+        value, _, until = self._slots[key]
+        self.drop(key)
+        return self.put(to, value, getsizeof(value), until)
 
     async def clear(self) -> None:
         """Forget every value."""
