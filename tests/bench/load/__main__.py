@@ -27,7 +27,7 @@ def _chosen(known: Collection[str]) -> Callable[[click.Context, click.Parameter,
 
 
 @click.command()
-@click.option("--servers", callback=_chosen(SERVERS), default="sitecache,nginx,varnish", show_default=True)
+@click.option("--servers", callback=_chosen(SERVERS), default="sitecache,nginx,nginx-debian,varnish", show_default=True)
 @click.option("--loads", callback=_chosen((*LOADS, CEILING)), default=",".join(LOADS), show_default=True)
 @click.option("--rounds", type=click.IntRange(1, 99), default=5, show_default=True)
 @click.option("--seconds", type=click.IntRange(1, 600), default=5, show_default=True, help="of one round")
@@ -54,9 +54,10 @@ def main(servers: tuple[str, ...], loads: tuple[str, ...], rounds: int, seconds:
         raise click.ClickException(str(error)) from None
     click.echo("\n" + report.text_table(measured))
     for load in loads:
-        if (of_nginx := report.ratio(measured, load, "sitecache")) is not None:
-            of_core = report.ratio(measured, load, "sitecache", report.rate_of_core)
-            click.echo(f"sitecache/nginx, {load}: {of_nginx:.2f} (per core second: {of_core:.2f})")
+        for peer in servers:
+            if peer != "sitecache" and (ratio := report.ratio(measured, load, "sitecache", of=peer)) is not None:
+                of_core = report.ratio(measured, load, "sitecache", report.rate_of_core, peer)
+                click.echo(f"sitecache/{peer}, {load}: {ratio:.2f} (per core second: {of_core:.2f})")
     for doubt in report.doubts(measured):
         click.echo(f"doubtful: {doubt}")
     if keep:

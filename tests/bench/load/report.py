@@ -39,13 +39,19 @@ def rate_of_core(measured: Round) -> float:
     return measured.per_second / measured.busy
 
 
-def ratio(rounds: Sequence[Round], load: str, server: str, figure: Callable[[Round], float] = rate) -> float | None:
-    """The median over the rounds of a server's figure divided by the yardstick's in the same round."""
+def ratio(
+    rounds: Sequence[Round],
+    load: str,
+    server: str,
+    figure: Callable[[Round], float] = rate,
+    of: str = YARDSTICK,
+) -> float | None:
+    """The median over the rounds of a server's figure divided by another's in the same round."""
     figures = {(each.server, each.number): figure(each) for each in rounds if each.load == load}
     ratios = [
-        own / figures[YARDSTICK, number]
+        own / figures[of, number]
         for (name, number), own in figures.items()
-        if name == server and (YARDSTICK, number) in figures
+        if name == server and (of, number) in figures
     ]
     return median(ratios) if ratios else None
 
