@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from itertools import product
 from pathlib import Path
 
 import click
@@ -53,16 +54,20 @@ def main(servers: tuple[str, ...], loads: tuple[str, ...], rounds: int, seconds:
     except (LoadError, RuntimeError) as error:
         raise click.ClickException(str(error)) from None
     click.echo("\n" + report.text_table(measured))
-    for load in loads:
-        for peer in servers:
-            if peer != "sitecache" and (ratio := report.ratio(measured, load, "sitecache", of=peer)) is not None:
-                of_core = report.ratio(measured, load, "sitecache", report.rate_of_core, peer)
-                click.echo(f"sitecache/{peer}, {load}: {ratio:.2f} (per core second: {of_core:.2f})")
+    for line in _ratios(measured, loads, servers):
+        click.echo(line)
     for doubt in report.doubts(measured):
         click.echo(f"doubtful: {doubt}")
     if keep:
         for path in report.keep(keep, measured, facts):
             click.echo(f"kept: {path}")
+
+
+def _ratios(measured: list[Round], loads: tuple[str, ...], servers: tuple[str, ...]) -> Iterator[str]:
+    for load, peer in product(loads, servers):
+        if peer != "sitecache" and (ratio := report.ratio(measured, load, "sitecache", of=peer)) is not None:
+            of_core = report.ratio(measured, load, "sitecache", report.rate_of_core, peer)
+            yield f"sitecache/{peer}, {load}: {ratio:.2f} (per core second: {of_core:.2f})"
 
 
 main()
