@@ -59,7 +59,9 @@ def test_a_json_line() -> None:
     ("outcome", "cache", "detail"),
     [
         pytest.param(Outcome(hit=True), "hit", None, id="hit"),
-        pytest.param(Outcome(hit=True, ttl=-5, detail=Detail.STALE_IF_ERROR), "hit-stale", "stale-if-error", id="stale"),
+        pytest.param(
+            Outcome(hit=True, ttl=-5, detail=Detail.STALE_IF_ERROR), "hit-stale", "stale-if-error", id="stale"
+        ),
         pytest.param(Outcome(forward=ForwardReason.STALE, stored=True), "stale", None, id="validated"),
         pytest.param(Outcome(detail=Detail.ONLY_IF_CACHED), "refused", "only-if-cached", id="refused"),
         *(
