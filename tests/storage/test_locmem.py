@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.storage.backends.locmem import SLOT_BYTES, LocMemCache
-from tests.storage.test_backends import Clock
+from tests.storage.contract import Clock
 
 MINUTE = Seconds(60)
 

@@ -16,7 +16,7 @@ from proxy.policy.key import PrimaryKey
 from proxy.policy.stored import StoredResponse, Terms
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.responses import MemoryResponses, NoResponses
-from tests.storage.test_backends import Clock
+from tests.storage.contract import Clock
 
 PAGE = PrimaryKey(b"page")
 OTHER = PrimaryKey(b"other")
