@@ -12,6 +12,7 @@ from functools import partial
 from typing import assert_never
 
 from proxy.config.units import UnixTime
+from proxy.errors import StorageError
 from proxy.exchange.background import Tasks
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
@@ -45,6 +46,7 @@ class Driver:
         clock: Callable[[], UnixTime],
     ) -> None:
         self._responses = site.responses
+        self._immediate = site.responses.immediate
         self._rules = site.rules
         self._scope = site.scope
         self._fetcher = fetcher
@@ -64,6 +66,10 @@ class Driver:
             return
         primary = primary_key(self._scope, request)
         asked = terms_asked(request, self._rules)
+        if not self._immediate:
+            exchange = Exchange(request, client, now, asked, primary)
+            self._start(exchange, partial(self._look_first, exchange))
+            return
         stored = self._responses.select(primary, request, now)
         reuse = decide_reuse(request, asked, stored, now, self._rules)
         if type(reuse) is Serve and reuse.stale is None and not has_preconditions(request):
@@ -109,6 +115,21 @@ class Driver:
     async def _forward(self, exchange: Exchange, reason: Fetch) -> None:
         await self._fetcher.run(Job(exchange, reason.reason, reason.detail))
 
+    async def _look_first(self, exchange: Exchange) -> None:
+        await self._answer(exchange, await self._look(exchange))
+
+    async def _look(self, exchange: Exchange) -> Reuse:
+        """Ask the policy about what is stored now."""
+        now = self._clock()
+        stored = None
+        if not exchange.storage_failed:
+            try:
+                stored = await self._responses.look(exchange.primary, exchange.request, now)
+            except StorageError:
+                # The site goes on as if nothing were stored, and nothing is stored.
+                exchange.storage_failed = True
+        return decide_reuse(exchange.request, exchange.asked, stored, now, self._rules)
+
     async def _answer(self, exchange: Exchange, reuse: Reuse) -> None:
         """Ask the origin, or wait for another's request to it and look again."""
         while True:
@@ -122,6 +143,8 @@ class Driver:
                 case Validate(subject, reason, detail):
                     job = Job(exchange, reason, detail, validating=subject, fallback=subject)
                 case Fetch(reason, detail, fallback):
+                    if exchange.storage_failed:
+                        detail = Detail.STORAGE_FAILED
                     job = Job(exchange, self._missed(exchange, reason), detail, fallback=fallback)
                 case never:
                     assert_never(never)
@@ -131,9 +154,7 @@ class Driver:
                 return
             if await self._followed(job, flight):
                 return
-            now = self._clock()
-            stored = self._responses.select(exchange.primary, exchange.request, now)
-            reuse = decide_reuse(exchange.request, exchange.asked, stored, now, self._rules)
+            reuse = await self._look(exchange)
 
     def _missed(self, exchange: Exchange, reason: ForwardReason) -> ForwardReason:
         if reason is ForwardReason.URI_MISS and self._responses.vary_specs(exchange.primary, self._clock()):

@@ -221,7 +221,9 @@ class Fetcher:
         def ended(whole: bytes | None) -> None:
             if flight is not None and job.key is not None:
                 self._flights.close(job.key, flight)
-            if whole is None or self._flights.was_invalidated(exchange.primary, job.times[0]):
+            if whole is None or exchange.storage_failed:
+                return
+            if self._flights.was_invalidated(exchange.primary, job.times[0]):
                 return
             length = b"" if not isinstance(answer.framing, Chunked) else _length(whole)
             stored = StoredResponse(response.status, head + length, whole, terms)
@@ -236,7 +238,7 @@ class Fetcher:
             flight.land(Shared(pending, variant, body, answer.framing))
         outcome = job.outcome()
         outcome.forward_status = response.status
-        outcome.stored = True
+        outcome.stored = not exchange.storage_failed
         outcome.ttl = int(terms.lifetime - terms.age(now))
         answer.body.attach(body)
         self._replies.stream(exchange, pending, body, answer.framing, outcome, aged=b"age" in response.fields)

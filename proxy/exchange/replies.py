@@ -34,6 +34,8 @@ class Exchange:
     started: UnixTime
     asked: RequestTerms
     primary: PrimaryKey
+    storage_failed: bool = False
+    """The storage could not say what it has."""
     collapse: bool = True
     """It may wait for another's request to the origin."""
     vary: tuple[bytes, ...] | None = None

@@ -52,6 +52,7 @@ class Detail(StrEnum):
     TOO_LARGE = "too-large"
     UNDELIMITED = "undelimited"
     """The body ended with the connection, and nobody can tell whether it was whole."""
+    STORAGE_FAILED = "storage-failed"
     # The stored response had to be, or was, validated.
     NO_CACHE = "no-cache"
     # A stale response was served.

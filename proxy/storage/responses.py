@@ -26,6 +26,12 @@ VarySpecs = Sequence[tuple[bytes, ...]]
 class Responses(Protocol):
     """What the driver needs of the place where responses are stored."""
 
+    immediate: bool
+    """``select`` knows the answer; else ``look`` has to be waited for."""
+
+    async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        """Return the stored response that the request selects; StorageError when the storage cannot be asked."""
+
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects (RFC 9111 §4.1)."""
 
@@ -68,6 +74,8 @@ class _Variants:
 class MemoryResponses:
     """Stored responses in process memory, held as they are sent."""
 
+    immediate = True
+
     def __init__(self, memory: LocMemCache, ignored_cookies: IgnoredCookies, max_variants: int) -> None:
         self._memory = memory
         self._ignored_cookies = ignored_cookies
@@ -90,6 +98,10 @@ class MemoryResponses:
                 if isinstance(variant, StoredResponse):
                     return variant
         return None
+
+    async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        """Return what ``select`` returns now."""
+        return self.select(primary, request, now)
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by."""
@@ -142,7 +154,14 @@ class MemoryResponses:
 class NoResponses:
     """Nothing is ever stored: the page cache of a DummyCache."""
 
+    immediate = True
+
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        """Return None."""
+        del primary, request, now
+        return None
+
+    async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return None."""
         del primary, request, now
         return None

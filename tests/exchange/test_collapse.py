@@ -375,6 +375,8 @@ async def test_a_fault_of_ours_ends_the_exchange_at_once(followers: int, caplog:
 class FailingStorage:
     """Storage whose shelf breaks."""
 
+    immediate = True
+
     def select(self, *_: object) -> None:
         return None
 

@@ -18,7 +18,9 @@ from proxy.errors import (
 from proxy.message.framing import CHUNKED, UNTIL_CLOSE
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail
+from proxy.storage.responses import Responses
 from tests.exchange.making import Bench, Client, Given, coming, request, whole
+from tests.exchange.remotes import Unreachable, remote
 
 FRESH = "cache-control: max-age=60"
 TAG = 'etag: "a"'
@@ -32,6 +34,7 @@ class Row:
     answer: Given | None = None
     before: Sequence[str] | None = None
     after: float = 0
+    storage: Responses | None = None
 
 
 ROWS = {
@@ -47,6 +50,7 @@ ROWS = {
     Detail.ONLY_IF_CACHED: lambda: Row(request("/page", "cache-control: only-if-cached")),
     Detail.NO_STORE: lambda: Row(answer=whole("cache-control: no-store")),
     Detail.PRIVATE: lambda: Row(answer=whole("cache-control: private")),
+    Detail.STORAGE_FAILED: lambda: Row(answer=whole(FRESH), storage=remote(Unreachable())),
     Detail.EVENT_STREAM: lambda: Row(answer=whole(FRESH, "content-type: text/event-stream")),
     Detail.VARY_STAR: lambda: Row(answer=whole("vary: *")),
     Detail.SET_COOKIE: lambda: Row(answer=whole("set-cookie: a=b")),
@@ -82,7 +86,7 @@ def test_every_detail_is_produced_by_a_row() -> None:
 @pytest.mark.rfc(9211, "2.8")
 async def test_the_field_the_counters_and_the_log_say_the_same(detail: Detail) -> None:
     row = ROWS[detail]()
-    bench = Bench()
+    bench = Bench(storage=row.storage)
     if row.before is not None:
         bench.give(whole(*row.before))
         await bench.get()

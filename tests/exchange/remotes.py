@@ -1,0 +1,61 @@
+"""Which storages that have to be waited for do tests ask? Small ones, which count their look-ups and fail on demand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+
+from proxy.config.units import Seconds
+from proxy.errors import StorageError
+from proxy.policy.cookies import IgnoredCookies
+from proxy.storage.backends.base import Value
+from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.guard import Guard
+from proxy.storage.remote import RemoteResponses
+from tests.exchange.making import Clock
+
+_TASKS: set[asyncio.Task[None]] = set()
+
+
+def start(work: Coroutine[object, object, None]) -> None:
+    """Run what nobody waits for."""
+    task = asyncio.get_running_loop().create_task(work)
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
+
+
+class Counting(LocMemCache):
+    """A storage in memory, asked through the contract only."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock or Clock(), max_entries=None)
+        self.trips: list[list[str]] = []
+        """The keys of each look-up."""
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
+        keys = list(keys)
+        self.trips.append(keys)
+        return await super().get_many(keys)
+
+
+class Unreachable(Counting):
+    """A storage whose server is gone, until it is back."""
+
+    gone = True
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
+        found = await super().get_many(keys)
+        if self.gone:
+            raise StorageError("gone")
+        return found
+
+    async def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
+        if self.gone:
+            raise StorageError("gone")
+        return await super().set(key, value, timeout)
+
+
+def remote(backend: LocMemCache, guard: Guard | None = None) -> RemoteResponses:
+    """The stored responses in this backend, under keys that can be read."""
+    guard = guard or Guard(Seconds(60), Clock())
+    return RemoteResponses(backend, guard, lambda key: f"page.{key.hex()}", IgnoredCookies(("_ga",)), start)
