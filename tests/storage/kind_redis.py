@@ -1,0 +1,30 @@
+"""A Redis server, and a Redis Cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from proxy.storage.backends.redis import RedisCache, build
+from tests.storage.contract import Factory, Kind
+from tests.storage.servers import redis_cluster, running
+
+
+def make(location: str, clock) -> RedisCache:
+    return build(location, {})
+
+
+@contextmanager
+def start() -> Iterator[Factory]:
+    with running("redis-server") as server:
+        yield partial(make, f"unix://{server.name}")
+
+
+@contextmanager
+def start_cluster() -> Iterator[Factory]:
+    with redis_cluster() as servers:
+        yield partial(make, "redis+cluster://" + ",".join(server.name for server in servers))
+
+
+KINDS = [Kind("redis", start), Kind("redis-cluster", start_cluster)]
