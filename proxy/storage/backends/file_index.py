@@ -1,0 +1,183 @@
+"""Which files are there, as far as this process knows, and which of them go first?"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from threading import Lock
+
+from proxy.config.units import UnixTime
+from proxy.storage.backends.file_record import FOREVER
+
+#: A scan finds what other processes did; at least so many changes lie between two.
+_STORES_BETWEEN_SCANS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """How much a directory may hold."""
+
+    max_entries: int | None = 300
+    cull_frequency: int = 3
+    """One in so many goes when there are ``max_entries``; 0: all."""
+    max_bytes: int | None = None
+    """Of the files, without what the file system adds."""
+
+
+class FileIndex:
+    """The files of one directory, the least recently used first; safe to use from several threads.
+
+    It knows what this process stored and what the last scan found: several processes together may go over a limit until
+    the next scan, by a quarter each. About 0.5 KB of memory a file.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._files: OrderedDict[str, tuple[UnixTime, int, int]] = OrderedDict()
+        """The end of the timeout, the size, and the tick of the last change."""
+        self._shards: dict[str, set[str]] = {}
+        self._ends: list[tuple[UnixTime, str]] = []
+        """A heap; what it says of a file may be out of date."""
+        self._doomed: dict[str, None] = {}
+        self._tick = 0
+        self._scan_at = 0
+        self._scanning = False
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @property
+    def tick(self) -> int:
+        """The number of changes so far."""
+        return self._tick
+
+    def note(self, name: str, until: UnixTime, size: int) -> None:
+        """A file was written."""
+        with self._lock:
+            self._tick += 1
+            self._doomed.pop(name, None)
+            self._put(name, until, size)
+
+    def change_end(self, name: str, until: UnixTime) -> None:
+        """A file has got another timeout."""
+        with self._lock:
+            if name in self._files:
+                self._tick += 1
+                self._put(name, until, self._files[name][1])
+
+    def use(self, name: str) -> None:
+        """A file was read."""
+        with self._lock:
+            if name in self._files:
+                self._files.move_to_end(name)
+
+    def forget(self, name: str) -> None:
+        """A file was removed."""
+        with self._lock:
+            self._tick += 1
+            self._drop(name)
+
+    def forget_all(self) -> None:
+        """All files were removed."""
+        with self._lock:
+            self._tick += 1
+            for known in (self._files, self._shards, self._ends, self._doomed):
+                known.clear()
+            self.bytes = 0
+
+    def take_expired(self, now: UnixTime, most: int) -> list[str]:
+        """Forget files whose timeout has passed; return their names."""
+        taken: list[str] = []
+        with self._lock:
+            while self._ends and self._ends[0][0] <= now and len(taken) < most:
+                until, name = heappop(self._ends)
+                if name in self._files and self._files[name][0] == until:
+                    self._drop(name)
+                    taken.append(name)
+        return taken
+
+    def is_full_for(self, name: str, limits: FileLimits) -> bool:
+        """Tell whether this file would be one too many."""
+        return limits.max_entries is not None and len(self._files) >= limits.max_entries and name not in self._files
+
+    def cull(self, limits: FileLimits) -> int:
+        """Doom the least recently used, as many as Django's CULL_FREQUENCY says; return how many."""
+        with self._lock:
+            count = len(self._files)
+            share = count // limits.cull_frequency if limits.cull_frequency else count
+            over = count - limits.max_entries + 1 if limits.max_entries is not None else 1
+            number = min(count, max(share, over))
+            for _ in range(number):
+                self._doom()
+        return number
+
+    def shrink(self, limits: FileLimits) -> int:
+        """Doom the least recently used until the files are small enough together; return how many."""
+        number = 0
+        with self._lock:
+            while limits.max_bytes is not None and self.bytes > limits.max_bytes:
+                self._doom()
+                number += 1
+        return number
+
+    def take_doomed(self, most: int) -> list[str]:
+        """Return names of files that are to be removed now."""
+        with self._lock:
+            taken = [name for name, _ in zip(self._doomed, range(most), strict=False)]
+            for name in taken:
+                del self._doomed[name]
+        return taken
+
+    def begin_scan(self) -> bool:
+        """Tell whether the directory should be scanned now; if so, by the caller."""
+        with self._lock:
+            if self._scanning or self._tick < self._scan_at:
+                return False
+            self._scanning = True
+            return True
+
+    def end_scan(self, *, complete: bool) -> None:
+        """The scan is over; one that was broken off is made up for."""
+        with self._lock:
+            self._scanning = False
+            if complete:
+                self._scan_at = self._tick + max(_STORES_BETWEEN_SCANS, len(self._files) // 4)
+
+    def merge(self, shard: str, found: Mapping[str, tuple[UnixTime, int]], tick: int) -> None:
+        """Take over what a scan found in one directory; what changed since that tick is known better."""
+        with self._lock:
+            for name in self._shards.get(shard, set()) - found.keys():
+                if self._files[name][2] <= tick:
+                    self._drop(name)
+            for name, (until, size) in found.items():
+                known = self._files.get(name)
+                if known is None and name not in self._doomed:
+                    self._put(name, until, size)
+                    self._files.move_to_end(name, last=False)
+                elif known is not None and known[2] <= tick and (known[1] != size or abs(known[0] - until) > 1):
+                    self._put(name, until, size)
+
+    def _put(self, name: str, until: UnixTime, size: int) -> None:
+        self._drop(name)
+        self._files[name] = (until, size, self._tick)
+        self._shards.setdefault(name[:2], set()).add(name)
+        self.bytes += size
+        if until != FOREVER:
+            heappush(self._ends, (until, name))
+            if len(self._ends) > 2 * len(self._files) + 1000:
+                self._ends = [(slot[0], name) for name, slot in self._files.items() if slot[0] != FOREVER]
+                heapify(self._ends)
+
+    def _drop(self, name: str) -> None:
+        slot = self._files.pop(name, None)
+        if slot is not None:
+            self._shards[name[:2]].discard(name)
+            self.bytes -= slot[1]
+
+    def _doom(self) -> None:
+        name = next(iter(self._files))
+        self._drop(name)
+        self._doomed[name] = None
