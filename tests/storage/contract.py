@@ -44,6 +44,8 @@ class Kind:
     """Keys may hold any characters and be longer than 250; else only what memcached takes."""
     processes: bool = True
     """Several processes see one store."""
+    atomic_in_threads: bool = True
+    """False of caches of the operator's own that do not care for it."""
 
     def __str__(self) -> str:
         return self.name

@@ -457,6 +457,8 @@ def count_up(make: Factory, clock: Clock, times: int) -> None:
 
 
 async def test_incr_from_threads(cache: Backend, store: Store) -> None:
+    if not store.kind.atomic_in_threads:
+        return  # each backend has a thread, and the class behind it is the operator's
     await cache.set("n", 0, MINUTE)
     threads = [threading.Thread(target=count_up, args=(store.make, store.clock, 50)) for _ in range(8)]
     for thread in threads:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,3 +170,33 @@ def _follow(model: dict[str, tuple[bytes, float]], now: float, operation: str, r
         model[key] = (model[key][0], float("inf") if rest[1] is None else now + rest[1])
     elif operation == "delete":
         model.pop(key, None)
+
+
+def test_threads_at_once_leave_the_count_true() -> None:
+    cache = LocMemCache(lambda: UnixTime(1000.0), max_entries=50, max_bytes=20_000)
+    faults: list[BaseException] = []
+
+    def work(seed: int) -> None:
+        try:
+            for number in range(3000):
+                key = f"k{(number * seed) % 97}"
+                cache.put(key, b"x", number % 300, UnixTime(1000.0 + number % 3))
+                cache.peek(f"k{number % 97}", UnixTime(1001.0))
+                cache.drop(f"k{(number + seed) % 97}")
+        except BaseException as fault:  # noqa: BLE001  # of a thread: shown by the test
+            faults.append(fault)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert faults == []
+    assert cache.bytes == sum(size for _, size, _ in cache._slots.values())
+    assert len(cache) <= 50
+    assert cache.bytes <= 20_000

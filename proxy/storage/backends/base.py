@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from proxy.config.units import Seconds
+from proxy.errors import SitecacheError
 
 Value = bytes | int
 """Serialised, or a number, which a backend keeps so that ``incr`` is atomic and other programs can read it."""
+
+
+class InvalidCacheBackendError(SitecacheError):
+    """There is no such alias, or what it names cannot be used; the text says which and why."""
+
+
+class InvalidCacheKey(ValueError):
+    """The store cannot hold a value under this key."""
+
+
+class CacheKeyWarning(RuntimeWarning):
+    """This store can hold a value under this key, and memcached could not."""
 
 
 class Backend(ABC):
@@ -20,6 +34,11 @@ class Backend(ABC):
 
     A store that counts whole seconds rounds a timeout up. Whatever its client library raises becomes a StorageError.
     """
+
+    immediate: ClassVar[bool] = False
+    """Its operations never wait and may come from any thread: they need no event loop."""
+    strict_keys: ClassVar[bool] = False
+    """It holds only keys that memcached takes: up to 250 bytes without blanks and control characters."""
 
     @abstractmethod
     async def get(self, key: str) -> Value | None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxy.config.units import Seconds
 from proxy.storage.backends.base import Backend, Value
 
 
 class DummyCache(Backend):
     """Accepts everything and has nothing, as Django's does."""
+
+    immediate = True
+
+    @classmethod
+    def build(cls, location: object, options: Mapping[str, object]) -> DummyCache:
+        """Build it from any LOCATION and OPTIONS, so that a cache is turned off by its BACKEND alone."""
+        del location, options
+        return cls()
 
     async def get(self, key: str) -> Value | None:
         """Return None."""
@@ -46,3 +56,6 @@ class DummyCache(Backend):
 
     async def clear(self) -> None:
         """There is nothing to forget."""
+
+
+build = DummyCache.build

@@ -1,0 +1,86 @@
+"""Which cache does BACKEND name?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from proxy.storage.backends.base import Backend, InvalidCacheBackendError
+from proxy.storage.custom import Custom
+
+_OURS = "proxy.storage.backends."
+_DJANGO = "django.core.cache.backends."
+
+SHORT_NAMES: Mapping[str, str] = {
+    "locmem": f"{_OURS}locmem.LocMemCache",
+    "dummy": f"{_OURS}dummy.DummyCache",
+    "file": f"{_OURS}filebased.FileBasedCache",
+    "filebased": f"{_OURS}filebased.FileBasedCache",
+    "db": f"{_OURS}db.DatabaseCache",
+    "database": f"{_OURS}db.DatabaseCache",
+    "memcached": f"{_OURS}memcached.PyMemcacheCache",
+    "pymemcache": f"{_OURS}memcached.PyMemcacheCache",
+    "pylibmc": f"{_OURS}memcached.PyLibMCCache",
+    "redis": f"{_OURS}redis.RedisCache",
+}
+"""Names for the classes of our own backends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is needed to open one entry of CACHES."""
+
+    alias: str
+    backend: str | type
+    """A short name, a dotted path (Django's names are ours), or a class."""
+    location: object = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict)
+    """The whole entry, for a class of the operator's own."""
+
+
+def builder(opening: Opening) -> Callable[[], Backend]:
+    """Return what opens this cache, each time anew; InvalidCacheBackendError names the alias and the reason.
+
+    Nothing is connected to, but options are judged, so that what is wrong is known at once.
+    """
+    cls = opening.backend if isinstance(opening.backend, type) else _class(opening.alias, opening.backend)
+    build = getattr(cls, "build", None) if issubclass(cls, Backend) else None
+
+    def make() -> Backend:
+        try:
+            if build is None:
+                return _own(cls, opening)
+            backend: Backend = build(opening.location, opening.options)
+        except (ValueError, TypeError, ImportError) as error:
+            raise InvalidCacheBackendError(f"CACHES.{opening.alias}.{_at(error)}{error}") from error
+        return backend
+
+    return make
+
+
+def _at(error: Exception) -> str:
+    """Return the key that the text of an error does not begin with."""
+    return "" if str(error).startswith(("OPTIONS", "LOCATION")) else "BACKEND: "
+
+
+def _own(cls: type, opening: Opening) -> Backend:
+    made = cls(opening.location, dict(opening.params))
+    return made if isinstance(made, Backend) else Custom(made)
+
+
+def _class(alias: str, name: str) -> type:
+    path = SHORT_NAMES.get(name, name)
+    if path.startswith(_DJANGO):
+        path = _OURS + path.removeprefix(_DJANGO)
+    module, _, attribute = path.rpartition(".")
+    try:
+        if not module or module.startswith("."):
+            raise ImportError(f"expected a dotted path or one of {', '.join(SHORT_NAMES)}")
+        cls = getattr(import_module(module), attribute)
+        if not isinstance(cls, type):
+            raise ImportError(f"{attribute} of {module} is not a class")
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidCacheBackendError(f"CACHES.{alias}.BACKEND: Could not find backend {name!r}: {error}") from error
+    return cls

@@ -1,0 +1,26 @@
+"""Caches that an operator wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from proxy.config.units import UnixTime
+from proxy.storage.backends.base import Backend
+from proxy.storage.registry import Opening, builder
+from tests.storage.contract import Factory, Kind
+
+
+@contextmanager
+def _start(name: str) -> Iterator[Factory]:
+    def make(clock: Callable[[], UnixTime]) -> Backend:
+        del clock
+        return builder(Opening("own", f"tests.storage.own_caches.{name}", f"location-of-{name}"))()
+
+    yield make
+
+
+KINDS = [
+    Kind("custom-async", lambda: _start("AsyncCache"), largest_int=None, processes=False, atomic_in_threads=False),
+    Kind("custom-plain", lambda: _start("PlainCache"), largest_int=None, processes=False, atomic_in_threads=False),
+]
