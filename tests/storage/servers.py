@@ -69,11 +69,15 @@ class Server:
 
 @contextmanager
 def running(program: str, *arguments: str, listen: str = "unix") -> Iterator[Server]:
-    """Run redis-server or memcached, on a Unix socket or (``listen="tcp"``) on a free port of loopback."""
+    """Run redis-server or memcached, on a Unix socket or (``listen="tcp"``) on a free port of loopback.
+
+    ``{port}`` in an argument is that port.
+    """
     directory = Path(mkdtemp(prefix=f"{program}-"))
     address = str(directory / "socket") if listen == "unix" else ("127.0.0.1", free_port())
     make = {"redis-server": _redis, "memcached": _memcached}[program]
-    server = Server([*make(address), *arguments], address, directory)
+    told = [argument.format(port=address[1]) for argument in arguments]
+    server = Server([*make(address), *told], address, directory)
     try:
         server.start()
         yield server

@@ -27,7 +27,8 @@ _NEEDS_MARKER = frozenset(_MARKER + b"-0123456789")
 _INCR = """
 local found = redis.pcall('GET', KEYS[1])
 if not found then return nil end
-if type(found) ~= 'string' or not (found == '0' or found:match('^%-?[1-9]%d*$')) then return 'not a number' end
+if type(found) ~= 'string' or #found > 4300 then return 'not a number' end
+if found ~= '0' and not found:match('^%-?[1-9]%d*$') then return 'not a number' end
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
 if type(sum) == 'table' and sum.err then return 'overflow' end
 return redis.call('GET', KEYS[1])
@@ -74,8 +75,9 @@ class RedisCache(Backend):
             return {}
         server = self._servers.reader()
         if self._servers.are_cluster:
-            replies = await server.run_all([("GET", key) for key in wanted])
-            found = [None if isinstance(reply, ResponseError) else reply for reply in replies]
+            replies = await server.run_all([("GET", key) for key in wanted], raising=False)
+            found = [None if _is_of_another_type(reply) else reply for reply in replies]
+            server.raise_first(found)
         else:
             found = await server.run("MGET", *wanted)
         values = {key: _decode(stored) for key, stored in zip(wanted, found, strict=True)}
@@ -100,12 +102,11 @@ class RedisCache(Backend):
     async def _write(self, values: Mapping[str, bytes], timeout: Seconds | None) -> None:
         """Keep all; where the server refuses one (it is full), its former value goes as well, and that is an error."""
         server, until = self._servers.writer(), _px(timeout)
-        replies = await server.run_all([("SET", key, data, *until) for key, data in values.items()])
-        errors = {key: reply for key, reply in zip(values, replies, strict=True) if isinstance(reply, Exception)}
-        if errors:
-            await self.delete_many(errors)
-            with server.translating():
-                raise next(iter(errors.values()))
+        replies = await server.run_all([("SET", key, data, *until) for key, data in values.items()], raising=False)
+        await self.delete_many(
+            key for key, reply in zip(values, replies, strict=True) if isinstance(reply, ResponseError)
+        )
+        server.raise_first(replies)
 
     async def add(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         writer = self._servers.writer()
@@ -117,7 +118,7 @@ class RedisCache(Backend):
     async def touch(self, key: str, timeout: Seconds | None) -> bool:
         writer = self._servers.writer()
         if timeout is None:
-            _, there = await writer.run_all([("PERSIST", key), ("EXISTS", key)], raising=True)
+            _, there = await writer.run_all([("PERSIST", key), ("EXISTS", key)])
             return bool(there)
         if timeout <= 0:
             return await self.delete(key)
@@ -132,7 +133,7 @@ class RedisCache(Backend):
             return
         writer = self._servers.writer()
         if self._servers.are_cluster:
-            await writer.run_all([("UNLINK", key) for key in doomed], raising=True)
+            await writer.run_all([("UNLINK", key) for key in doomed])
         else:
             await writer.run("UNLINK", *doomed)
 
@@ -162,7 +163,7 @@ class RedisCache(Backend):
     async def _move(self, key: str, to: str) -> bool:
         """Rename between two nodes of a cluster, which has no command for that: three steps, the new key first."""
         writer = self._servers.writer()
-        data, left = await writer.run_all([("DUMP", key), ("PTTL", key)], raising=True)
+        data, left = await writer.run_all([("DUMP", key), ("PTTL", key)])
         if data is None or left == -2:
             return False
         if key != to:
@@ -224,6 +225,6 @@ def _glob(prefix: str) -> str:
     return "".join("\\" + char if char in "*?[]\\^" else char for char in prefix) + "*"
 
 
-def _is_of_another_type(error: ResponseError) -> bool:
+def _is_of_another_type(reply: object) -> bool:
     """Tell whether somebody keeps a list, set, ... under that key; to us that is no value."""
-    return str(error).startswith("WRONGTYPE")
+    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")

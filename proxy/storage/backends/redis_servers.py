@@ -20,7 +20,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
 
 from proxy.errors import StorageError
 from proxy.storage.backends.locations import Location, import_dotted, split_location
@@ -84,6 +84,13 @@ class Server:
             for command in commands:
                 pipeline.execute_command(*command)
             return list(await pipeline.execute(raise_on_error=raising))
+
+    def raise_first(self, replies: Sequence[object]) -> None:
+        """Raise the first error among the replies as a StorageError."""
+        error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        if error is not None:
+            with self.translating():
+                raise error
 
     @contextmanager
     def translating(self) -> Iterator[None]:
@@ -278,6 +285,8 @@ def _secrets(urls: Sequence[SplitResult], options: Options) -> list[str]:
 
 
 def _reason(error: Exception, secrets: Sequence[str]) -> str:
+    if isinstance(error, AuthenticationError) and "HELLO must be called" in str(error):
+        return "the server asks for a password, and neither LOCATION nor OPTIONS has one"
     # An old server repeats the arguments of HELLO and AUTH when it does not know these.
     said = " ".join(str(error).split()).partition(", with args beginning with:")[0]
     for secret in secrets:
