@@ -13,8 +13,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from proxy.config.units import Seconds, UnixTime
-from proxy.storage.backends.file_index import FileLimits
 from proxy.storage.backends.filebased import FileBasedCache
+from proxy.storage.backends.limits import Limits
 
 _VALUE = b"x" * 4096
 _SAMPLES = 5000
@@ -50,7 +50,7 @@ async def main(files: int) -> None:
         return f"new-{random.random()}"
 
     with TemporaryDirectory() as directory:
-        cache = FileBasedCache(directory, clock, FileLimits(files))
+        cache = FileBasedCache(directory, clock, Limits(files))
         for first in range(0, files, 500):
             await cache.set_many(
                 {f"k{number}": _VALUE for number in range(first, min(first + 500, files))}, Seconds(900)
@@ -58,7 +58,7 @@ async def main(files: int) -> None:
         await cache.close()
         print(f"{files} files of {len(_VALUE)} bytes")
         # As after a start: what is there is not known yet, and the scan runs beside.
-        cache = FileBasedCache(directory, clock, FileLimits(files * 2))
+        cache = FileBasedCache(directory, clock, Limits(files * 2))
         done = asyncio.Event()
         watcher = asyncio.create_task(lag(done))
         await measured("set after a start, a scan beside it", lambda: cache.set(new(), _VALUE, Seconds(900)))
@@ -69,7 +69,7 @@ async def main(files: int) -> None:
         many = [f"k{number}" for number in range(50)]
         await measured("get_many of 50", lambda: cache.get_many(many), 500)
         await cache.close()
-        full = FileBasedCache(directory, clock, FileLimits(files))
+        full = FileBasedCache(directory, clock, Limits(files))
         await measured("set of a new key in a full cache, with culls", lambda: full.set(new(), _VALUE, Seconds(900)))
         await full.close()
         done.set()

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from functools import partial
 from tempfile import TemporaryDirectory
 
-from proxy.storage.backends.file_index import FileLimits
 from proxy.storage.backends.filebased import FileBasedCache
+from proxy.storage.backends.limits import Limits
 from tests.storage.contract import Factory, Kind
 
 
 def make(location: str, clock) -> FileBasedCache:
-    return FileBasedCache(location, clock, FileLimits(max_entries=None))
+    return FileBasedCache(location, clock, Limits(max_entries=None))
 
 
 @contextmanager

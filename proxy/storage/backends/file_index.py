@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from threading import Lock
 
 from proxy.config.units import UnixTime
 from proxy.storage.backends.file_record import FOREVER
+from proxy.storage.backends.limits import Limits
 
 #: A scan finds what other processes did; at least so many changes lie between two.
 _STORES_BETWEEN_SCANS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class FileLimits:
-    """How much a directory may hold."""
-
-    max_entries: int | None = 300
-    cull_frequency: int = 3
-    """One in so many goes when there are ``max_entries``; 0: all."""
-    max_bytes: int | None = None
-    """Of the files, without what the file system adds."""
 
 
 class FileIndex:
@@ -99,11 +88,11 @@ class FileIndex:
                     taken.append(name)
         return taken
 
-    def is_full_for(self, name: str, limits: FileLimits) -> bool:
+    def is_full_for(self, name: str, limits: Limits) -> bool:
         """Tell whether this file would be one too many."""
         return limits.max_entries is not None and len(self._files) >= limits.max_entries and name not in self._files
 
-    def cull(self, limits: FileLimits) -> int:
+    def cull(self, limits: Limits) -> int:
         """Doom the least recently used, as many as Django's CULL_FREQUENCY says; return how many."""
         with self._lock:
             count = len(self._files)
@@ -114,7 +103,7 @@ class FileIndex:
                 self._doom()
         return number
 
-    def shrink(self, limits: FileLimits) -> int:
+    def shrink(self, limits: Limits) -> int:
         """Doom the least recently used until the files are small enough together; return how many."""
         number = 0
         with self._lock:

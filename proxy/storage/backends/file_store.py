@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Value
-from proxy.storage.backends.file_index import FileIndex, FileLimits
+from proxy.storage.backends.file_index import FileIndex
 from proxy.storage.backends.file_place import make_private_directories, open_lock, open_new, unsafe
 from proxy.storage.backends.file_record import (
     FOREVER,
@@ -29,6 +29,7 @@ from proxy.storage.backends.file_record import (
     read,
     rewrite_head,
 )
+from proxy.storage.backends.limits import Limits
 
 ListDirectory = Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]]
 
@@ -54,7 +55,7 @@ class FileStore:
     """The files of one directory. Every method blocks, and may be called from any thread."""
 
     def __init__(
-        self, location: str, clock: Callable[[], UnixTime], limits: FileLimits, list_directory: ListDirectory
+        self, location: str, clock: Callable[[], UnixTime], limits: Limits, list_directory: ListDirectory
     ) -> None:
         self._location = os.path.normpath(location)
         self._clock = clock

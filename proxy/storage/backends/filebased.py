@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from proxy.config.units import Seconds, UnixTime, parse_bytes
+from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Backend, Value
-from proxy.storage.backends.file_index import FileLimits
 from proxy.storage.backends.file_place import unsafe
 from proxy.storage.backends.file_store import FileStore, ListDirectory
+from proxy.storage.backends.limits import Limits, read_limits
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -36,7 +36,7 @@ class FileBasedCache(Backend):
         self,
         location: str,
         clock: Callable[[], UnixTime],
-        limits: FileLimits = FileLimits(),  # noqa: B008  frozen
+        limits: Limits = Limits(),  # noqa: B008  frozen
         *,
         list_directory: ListDirectory = os.scandir,
     ) -> None:
@@ -44,6 +44,17 @@ class FileBasedCache(Backend):
         self._location = location
         self._store = FileStore(location, clock, limits, list_directory)
         self._threads: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def build(cls, location: object, options: Mapping[str, object]) -> FileBasedCache:
+        """Make the cache that one entry of CACHES describes; ValueError says which setting is wrong."""
+        if not isinstance(location, str | os.PathLike):
+            raise ValueError(f"LOCATION: expected an absolute path, found {location!r}")
+        path = os.fspath(location)
+        fault = unsafe(path)
+        if fault is not None:
+            raise ValueError(fault)
+        return cls(path, _clock, read_limits(options, _KNOWN))
 
     @property
     def damaged(self) -> int:
@@ -127,42 +138,8 @@ class FileBasedCache(Backend):
             raise StorageError(f"file cache {self._location}: {error.strerror or error}") from error
 
 
-def build(location: str, options: Mapping[str, object], clock: Callable[[], UnixTime] | None = None) -> FileBasedCache:
-    """Make the cache that one entry of CACHES describes; ValueError says which setting is wrong."""
-    fault = unsafe(location)
-    if fault is not None:
-        raise ValueError(fault)
-    for name in options:
-        if name not in _KNOWN:
-            raise ValueError(f"OPTIONS.{name}: expected one of {', '.join(_KNOWN)}, found {name}")
-    limits = FileLimits(
-        max_entries=_count(options, "MAX_ENTRIES", 300, least=1),
-        cull_frequency=_count(options, "CULL_FREQUENCY", 3, least=0) or 0,
-        max_bytes=_size(options),
-    )
-    return FileBasedCache(location, clock or _clock, limits)
-
-
 def _clock() -> UnixTime:
     return UnixTime(time.time())  # noqa: TID251  between processes there is no other time
 
 
-def _count(options: Mapping[str, object], name: str, default: int, *, least: int) -> int | None:
-    value = options.get(name, default)
-    if value is None and name == "MAX_ENTRIES":
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"OPTIONS.{name}: expected a whole number of {least} or more, found {value!r}")
-    return value
-
-
-def _size(options: Mapping[str, object]) -> int | None:
-    value = options.get("MAX_BYTES")
-    if value is None:
-        return None
-    try:
-        if isinstance(value, str | int | float):
-            return parse_bytes(value)
-    except ValueError:
-        pass
-    raise ValueError(f"OPTIONS.MAX_BYTES: expected a size such as 64MiB, found {value!r}")
+build = FileBasedCache.build
