@@ -1,0 +1,29 @@
+"""Under which key does a value lie, and does every store take it?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+MEMCACHE_MAX_KEY_LENGTH = 250
+
+KeyFunction = Callable[[object, str, object], str]
+"""Takes the key as it was given, KEY_PREFIX and the version."""
+
+_REFUSED = re.compile(r"[\x00-\x20\x7f]")
+
+
+def default_key_func(key: object, key_prefix: str, version: object) -> str:
+    """Join prefix, version and key with colons, as Django does."""
+    return f"{key_prefix}:{version}:{key}"
+
+
+def objection(key: str, *, count_bytes: bool = False) -> str | None:
+    """Return what memcached would have against the key, in Django's words; by its rules the length is one in bytes."""
+    length = len(key.encode(errors="surrogatepass")) if count_bytes else len(key)
+    if length > MEMCACHE_MAX_KEY_LENGTH:
+        longer = f"(longer than {MEMCACHE_MAX_KEY_LENGTH})"
+        return f"Cache key will cause errors if used with memcached: {key!r} {longer}"
+    if _REFUSED.search(key):
+        return f"Cache key contains characters that will cause errors if used with memcached: {key!r}"
+    return None

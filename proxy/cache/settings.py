@@ -1,0 +1,142 @@
+"""What does one entry of CACHES say to the programs that use it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib import import_module
+from typing import Any
+
+from proxy.cache.keys import KeyFunction, default_key_func
+from proxy.config.model import CacheConfig
+from proxy.config.units import Seconds, parse_seconds
+from proxy.config.wording import closest, listed
+from proxy.errors import ConfigError, Fault
+from proxy.storage.registry import Opening
+from proxy.storage.serializers import Serializer, TypedSerializer
+
+_KNOWN = ("BACKEND", "LOCATION", "TIMEOUT", "OPTIONS", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "SERIALIZER")
+_SERIALIZERS: Mapping[str, str] = {
+    "typed": "proxy.storage.serializers.TypedSerializer",
+    "pickle": "proxy.storage.pickled.PickleSerializer",
+}
+_BY_DEFAULT = {"BACKEND": "locmem"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One alias, ready for use."""
+
+    alias: str
+    opening: Opening
+    timeout: Seconds | None
+    key_prefix: str
+    version: Any
+    key_function: KeyFunction
+    serializer: Serializer
+
+
+def of_mapping(caches: Mapping[str, Any]) -> dict[str, Settings]:
+    """Read CACHES as Python has it; classes, functions and objects may stand for their dotted paths.
+
+    ConfigError holds every fault.
+    """
+    faults: list[Fault] = []
+    read: dict[str, Settings] = {}
+    for alias, entry in ({"default": _BY_DEFAULT, **caches}).items():
+        try:
+            read[alias] = _settings(alias, entry)
+        except ConfigError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise ConfigError(*faults)
+    return read
+
+
+def of_config(caches: Mapping[str, CacheConfig]) -> dict[str, Settings]:
+    """Take over what was read from a file."""
+    entries = {
+        alias: {name: getattr(cache, name) for name in _KNOWN if hasattr(cache, name)}
+        for alias, cache in caches.items()
+    }
+    return of_mapping(entries)
+
+
+def _settings(alias: str, entry: object) -> Settings:
+    path = f"CACHES.{alias}"
+    if not isinstance(entry, Mapping):
+        raise _fault(path, f"a mapping with {listed(_KNOWN, 'and')}", entry)
+    for name in entry:
+        if name not in _KNOWN:
+            raise ConfigError(Fault(f"{path}.{name}", "a known key", "an unknown key", hint=closest(str(name), _KNOWN)))
+    if not isinstance(entry.get("BACKEND"), str | type):
+        raise _fault(f"{path}.BACKEND", "the name of a backend, its dotted path, or a class", entry.get("BACKEND"))
+    options = entry.get("OPTIONS") or {}
+    prefix = entry.get("KEY_PREFIX", "")
+    if not isinstance(prefix, str):
+        raise _fault(f"{path}.KEY_PREFIX", "a string", prefix)
+    return Settings(
+        alias=alias,
+        opening=Opening(alias, entry["BACKEND"], entry.get("LOCATION", ""), _options(path, options), dict(entry)),
+        timeout=_timeout(f"{path}.TIMEOUT", entry.get("TIMEOUT", 300)),
+        key_prefix=prefix,
+        version=entry.get("VERSION", 1),
+        key_function=_function(f"{path}.KEY_FUNCTION", entry.get("KEY_FUNCTION")),
+        serializer=_serializer(f"{path}.SERIALIZER", entry.get("SERIALIZER")),
+    )
+
+
+def _options(path: str, options: object) -> Mapping[str, object]:
+    if is_dataclass(options) and not isinstance(options, type):
+        return asdict(options)
+    if not isinstance(options, Mapping):
+        raise _fault(f"{path}.OPTIONS", "a mapping of options", options)
+    return dict(options)
+
+
+def _timeout(path: str, value: object) -> Seconds | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str | int | float):
+            return parse_seconds(value)
+    except ValueError:
+        pass
+    raise _fault(path, "a duration such as 30s, 5m or 1d, or None", value)
+
+
+def _function(path: str, value: object) -> KeyFunction:
+    function: Any = _named(path, value) if isinstance(value, str) else value
+    if function is None or function == "":
+        return default_key_func
+    if not callable(function):
+        raise _fault(path, "a function of key, key_prefix and version, or its dotted path", value)
+    key_function: KeyFunction = function
+    return key_function
+
+
+def _serializer(path: str, value: object) -> Serializer:
+    if value is None or value == "":
+        return TypedSerializer()
+    made: Any = _named(path, _SERIALIZERS.get(value, value)) if isinstance(value, str) else value
+    if isinstance(made, type) or (callable(made) and not hasattr(made, "loads")):
+        factory: Callable[[], Any] = made
+        made = factory()
+    if not (hasattr(made, "dumps") and hasattr(made, "loads")):
+        raise _fault(path, "a class with dumps and loads, or its dotted path", value)
+    serializer: Serializer = made
+    return serializer
+
+
+def _named(path: str, name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    try:
+        if not module or module.startswith("."):
+            raise ImportError("that is no dotted path")
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(Fault(path, "a dotted path", repr(name), hint=str(error))) from error
+
+
+def _fault(path: str, expected: str, found: object) -> ConfigError:
+    return ConfigError(Fault(path, expected, "nothing" if found is None else repr(found)))
