@@ -13,6 +13,7 @@ from proxy.cache.api import Cache
 from proxy.cache.loops import Store
 from proxy.cache.settings import Settings
 from proxy.config.load import load
+from proxy.config.wording import listed
 from proxy.errors import ConfigError, Fault
 from proxy.storage.backends.base import InvalidCacheBackendError
 from proxy.storage.registry import builder
@@ -91,17 +92,18 @@ class Caches:
 
 def _settings(source: str | os.PathLike[str] | Mapping[str, Any]) -> Mapping[str, Settings]:
     if isinstance(source, Mapping):
-        unknown = [name for name in source if name != "CACHES"]
+        known = ("CACHES", *read.SHARED)
+        unknown = [Fault(str(name), listed(known), "an unknown key") for name in source if name not in known]
         if unknown:
-            raise ConfigError(Fault(str(unknown[0]), "CACHES", "an unknown key"))
-        return read.of_mapping(source.get("CACHES", {}))
+            raise ConfigError(*unknown)
+        return read.of_mapping(source.get("CACHES", {}), {name: source[name] for name in read.SHARED if name in source})
     path = Path(source)
     try:
-        return read.of_config(load(path, os.environ, {}).config.CACHES)
+        return read.of_config(load(path, os.environ, {}).config)
     except ConfigError as error:
         if {fault.path for fault in error.faults} - {"upstream", "upstream.url"}:
             raise
-    return read.of_config(load(path, os.environ, {"upstream.url": _NO_UPSTREAM}).config.CACHES)
+    return read.of_config(load(path, os.environ, {"upstream.url": _NO_UPSTREAM}).config)
 
 
 class DefaultCache:

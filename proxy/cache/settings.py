@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from proxy.cache.keys import KeyFunction, default_key_func
-from proxy.config.model import CacheConfig
+from proxy.config.model import CacheConfig, Config
 from proxy.config.units import Seconds, parse_seconds
 from proxy.config.wording import closest, listed
 from proxy.errors import ConfigError, Fault
@@ -16,6 +16,8 @@ from proxy.storage.registry import Opening
 from proxy.storage.serializers import Serializer, TypedSerializer
 
 _KNOWN = ("BACKEND", "LOCATION", "TIMEOUT", "OPTIONS", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "SERIALIZER")
+SHARED = ("DATABASES", "ROUTER")
+"""Settings beside CACHES that say where a cache in a database lies."""
 _SERIALIZERS: Mapping[str, str] = {
     "typed": "proxy.storage.serializers.TypedSerializer",
     "pickle": "proxy.storage.pickled.PickleSerializer",
@@ -36,16 +38,18 @@ class Settings:
     serializer: Serializer
 
 
-def of_mapping(caches: Mapping[str, Any]) -> dict[str, Settings]:
+def of_mapping(caches: object, shared: Mapping[str, object] | None = None) -> dict[str, Settings]:
     """Read CACHES as Python has it; classes, functions and objects may stand for their dotted paths.
 
-    ConfigError holds every fault.
+    ``shared`` are settings beside CACHES that backends take: DATABASES and ROUTER. ConfigError holds every fault.
     """
+    if not isinstance(caches, Mapping):
+        raise _fault("CACHES", "a mapping of names", caches)
     faults: list[Fault] = []
     read: dict[str, Settings] = {}
-    for alias, entry in ({"default": _BY_DEFAULT, **caches}).items():
+    for alias, entry in (caches or {"default": _BY_DEFAULT}).items():
         try:
-            read[alias] = _settings(alias, entry)
+            read[alias] = _settings(alias, entry, shared or {})
         except ConfigError as error:
             faults.extend(error.faults)
     if faults:
@@ -53,16 +57,17 @@ def of_mapping(caches: Mapping[str, Any]) -> dict[str, Settings]:
     return read
 
 
-def of_config(caches: Mapping[str, CacheConfig]) -> dict[str, Settings]:
+def of_config(config: Config) -> dict[str, Settings]:
     """Take over what was read from a file."""
-    entries = {
-        alias: {name: getattr(cache, name) for name in _KNOWN if hasattr(cache, name)}
-        for alias, cache in caches.items()
-    }
-    return of_mapping(entries)
+    caches = {alias: _entry(cache) for alias, cache in config.CACHES.items()}
+    return of_mapping(caches, {name: getattr(config, name) for name in SHARED if getattr(config, name, None)})
 
 
-def _settings(alias: str, entry: object) -> Settings:
+def _entry(cache: CacheConfig) -> dict[str, object]:
+    return {name: getattr(cache, name) for name in _KNOWN if hasattr(cache, name)}
+
+
+def _settings(alias: str, entry: object, shared: Mapping[str, object]) -> Settings:
     path = f"CACHES.{alias}"
     if not isinstance(entry, Mapping):
         raise _fault(path, f"a mapping with {listed(_KNOWN, 'and')}", entry)
@@ -77,7 +82,9 @@ def _settings(alias: str, entry: object) -> Settings:
         raise _fault(f"{path}.KEY_PREFIX", "a string", prefix)
     return Settings(
         alias=alias,
-        opening=Opening(alias, entry["BACKEND"], entry.get("LOCATION", ""), _options(path, options), dict(entry)),
+        opening=Opening(
+            alias, entry["BACKEND"], entry.get("LOCATION", ""), _options(path, options), dict(entry), shared
+        ),
         timeout=_timeout(f"{path}.TIMEOUT", entry.get("TIMEOUT", 300)),
         key_prefix=prefix,
         version=entry.get("VERSION", 1),

@@ -38,6 +38,8 @@ class Opening:
     options: Mapping[str, object] = field(default_factory=dict)
     params: Mapping[str, object] = field(default_factory=dict)
     """The whole entry, for a class of the operator's own."""
+    shared: Mapping[str, object] = field(default_factory=dict)
+    """Settings that stand beside CACHES and that some backends take among their options: DATABASES and ROUTER."""
 
 
 def builder(opening: Opening) -> Callable[[], Backend]:
@@ -47,17 +49,23 @@ def builder(opening: Opening) -> Callable[[], Backend]:
     """
     cls = opening.backend if isinstance(opening.backend, type) else _class(opening.alias, opening.backend)
     build = getattr(cls, "build", None) if issubclass(cls, Backend) else None
+    options = {**_shared(cls, opening.shared), **opening.options}
 
     def make() -> Backend:
         try:
             if build is None:
                 return _own(cls, opening)
-            backend: Backend = build(opening.location, opening.options)
+            backend: Backend = build(opening.location, options)
         except (ValueError, TypeError, ImportError) as error:
             raise InvalidCacheBackendError(f"CACHES.{opening.alias}.{_at(error)}{error}") from error
         return backend
 
     return make
+
+
+def _shared(cls: type, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """Return those of the settings beside CACHES that this class, or one it is derived from, takes."""
+    return settings if any(base.__module__ == f"{_OURS}db" for base in cls.__mro__) else {}
 
 
 def _at(error: Exception) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from sys import getsizeof
 from threading import RLock
 
+from proxy.config.model import CacheOptions
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.storage.backends.base import Backend, Value
 
@@ -225,7 +227,7 @@ build = LocMemCache.build
 
 _NAMED: dict[tuple[type[LocMemCache], str], LocMemCache] = {}
 _NAMED_LOCK = RLock()
-_DEFAULTS: Mapping[str, object] = {"MAX_ENTRIES": 300, "CULL_FREQUENCY": 3, "MAX_BYTES": None}
+_DEFAULTS: Mapping[str, object] = {each.name: each.default for each in fields(CacheOptions)}
 
 
 def _wall_clock() -> UnixTime:
