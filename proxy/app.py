@@ -17,7 +17,7 @@ from ipaddress import ip_network
 import uvloop
 
 from proxy.config.model import AccessLog as AccessLogStyle
-from proxy.config.model import CacheConfig, Config
+from proxy.config.model import CacheConfig, CacheOptions, Config
 from proxy.config.units import UnixTime
 from proxy.deadlines import Deadlines
 from proxy.downstream.connection import Clients, Serving
@@ -115,7 +115,7 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
         counters=counters,
         clients=clients,
     )
-    options = config.CACHES[alias].OPTIONS
+    options = _bounds(config.CACHES[alias])
     sources = Sources(
         counters=counters,
         clients=clients.connected,
@@ -133,7 +133,7 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
 def _responses(cache: CacheConfig, rules: Rules, variants: int) -> tuple[LocMemCache | None, Responses]:
     if cache.BACKEND == "dummy":
         return None, NoResponses()
-    options = cache.OPTIONS
+    options = _bounds(cache)
     memory = LocMemCache(
         clock,
         max_entries=options.MAX_ENTRIES,
@@ -141,6 +141,10 @@ def _responses(cache: CacheConfig, rules: Rules, variants: int) -> tuple[LocMemC
         max_bytes=options.MAX_BYTES,
     )
     return memory, MemoryResponses(memory, rules.ignored_cookies, variants)
+
+
+def _bounds(cache: CacheConfig) -> CacheOptions:
+    return cache.OPTIONS if isinstance(cache.OPTIONS, CacheOptions) else CacheOptions()
 
 
 def _scope(config: Config) -> bytes:

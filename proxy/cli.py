@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,16 +14,20 @@ from typing import Any, NoReturn
 import click
 
 from proxy import __version__
-from proxy.config.load import Loaded, load
+from proxy.config.load import Loaded, backend_fault, load
 from proxy.config.memory_limit import memory_limit
-from proxy.config.model import Config
+from proxy.config.model import CacheConfig, Config, plain_options
 from proxy.config.pitfalls import warnings
 from proxy.config.rules import usable_cores
 from proxy.config.show import show
-from proxy.errors import ConfigError
+from proxy.config.wording import listed, quoted
+from proxy.errors import ConfigError, SitecacheError
 
 BAD_CONFIGURATION = 2
 """The exit code; click gives the same for a command line it cannot read."""
+
+PAGE_CACHES = ("locmem", "dummy")
+"""Backends that pages can be served from; any other cache of CACHES may be there beside them."""
 
 _OVERRIDES: tuple[Callable[[Any], Any], ...] = (
     click.option("--upstream", metavar="URL", help="The application: http://host:port, https://host or unix:/path."),
@@ -49,23 +54,28 @@ def main() -> None:
 @click.option("--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The configuration, in YAML.")
 @_overrides
 @click.pass_obj
-def serve(run: Callable[[Config], int] | None, /, file: str | None, **options: object) -> None:
+def serve(parts: Parts | None, /, file: str | None, **options: object) -> None:
     """Run the proxy until SIGTERM or SIGINT.
 
     Options stand above SITECACHE_UPSTREAM, SITECACHE_LISTEN, SITECACHE_WORKERS, SITECACHE_ADMIN and
     SITECACHE_ACCESS_LOG, and these above the file.
     """
+    parts = parts or Parts()
     loaded = _load(file, options)
+    _judge(loaded, parts)
+    _holds_pages(loaded)
     _warn(loaded)
-    sys.exit((run or _run)(loaded.config))
+    sys.exit(parts.run(loaded.config))
 
 
 @main.command()
 @click.argument("file", metavar="FILE", required=False, envvar="SITECACHE_CONFIG")
 @_overrides
-def check(file: str | None, **options: object) -> None:
+@click.pass_obj
+def check(parts: Parts | None, /, file: str | None, **options: object) -> None:
     """Check FILE, show every setting and where its value comes from, and warn of what will bite."""
     loaded = _load(file, options)
+    _judge(loaded, parts or Parts())
     _echo(show(loaded), sys.stdout)
     _warn(loaded)
 
@@ -82,6 +92,43 @@ def _run(config: Config) -> int:
     from proxy.app import serve as run  # noqa: PLC0415  check and version need none of what serving imports
 
     return run(config)
+
+
+def _build(alias: str, cache: CacheConfig) -> object:
+    from proxy.storage.registry import Opening, builder  # noqa: PLC0415  the same
+
+    options = plain_options(cache)
+    entry = {each.name: getattr(cache, each.name) for each in fields(cache)} | {"OPTIONS": options}
+    return builder(Opening(alias, cache.BACKEND, cache.LOCATION, options, entry))()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the commands hand the configuration to."""
+
+    run: Callable[[Config], int] = _run
+    build: Callable[[str, CacheConfig], object] = _build
+    """Makes the cache of an alias, opening nothing; its ValueError or SitecacheError says what is wrong with it."""
+
+
+def _judge(loaded: Loaded, parts: Parts) -> None:
+    """Let each backend say whether it can use its settings."""
+    faults = []
+    for alias, cache in loaded.config.CACHES.items():
+        try:
+            parts.build(alias, cache)
+        except (ValueError, SitecacheError) as error:
+            faults.append(backend_fault(loaded, alias, error))
+    if faults:
+        _refuse(ConfigError(*faults))
+
+
+def _holds_pages(loaded: Loaded) -> None:
+    alias = loaded.config.CACHE_MIDDLEWARE_ALIAS
+    backend = loaded.config.CACHES[alias].BACKEND
+    if backend not in PAGE_CACHES:
+        unfit = f"BACKEND: expected a backend that can hold pages in this version ({listed(PAGE_CACHES)}), found "
+        _refuse(ConfigError(backend_fault(loaded, alias, ValueError(unfit + quoted(backend)))))
 
 
 def _load(file: str | None, options: dict[str, object]) -> Loaded:

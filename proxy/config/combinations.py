@@ -30,7 +30,7 @@ def conflicts(config: Config, origins: Mapping[str, str], bad: set[str]) -> list
     return [
         _placed(conflict.fault, origins)
         for conflict in found
-        if not any(_touches(path, refused) for path in conflict.paths for refused in bad)
+        if not any(touches(path, refused) for path in conflict.paths for refused in bad)
     ]
 
 
@@ -39,7 +39,8 @@ def _placed(fault: Fault, origins: Mapping[str, str]) -> Fault:
     return Fault(fault.path, fault.expected, fault.found, where, fault.hint)
 
 
-def _touches(one: str, other: str) -> bool:
+def touches(one: str, other: str) -> bool:
+    """Whether one path is the other, or leads into it."""
     short, long = sorted((one, other), key=len)
     return long == short or long.startswith((f"{short}.", f"{short}["))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from proxy.config.combinations import conflicts
+from proxy.config.combinations import conflicts, touches
 from proxy.config.model import Config
 from proxy.config.reader import Reader, leaves
-from proxy.config.source import MOST_BYTES, Kind, Place, Scalar, Section, Value, of_python, read_file
+from proxy.config.source import MOST_BYTES, Kind, Place, Scalar, Section, Value, join, of_python, read_file
+from proxy.config.wording import is_secret, masked, one_line
 from proxy.errors import ConfigError, Fault
 
 BY_DEFAULT = "default"
@@ -34,6 +36,10 @@ OPTIONS: Mapping[str, str] = {
 
 _SHORT: Mapping[str, str] = {"upstream": "url", "admin": "listen"}
 """Sections whose single value stands for one of their keys."""
+
+
+_JUDGED = re.compile(r"(BACKEND|LOCATION|OPTIONS[^\s:]*): (?:expected (.*?), found )?(.*)", re.DOTALL)
+_FROM_VARIABLES = re.compile(r"(?:\$\{\w+\}(?:, )?)+ at ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,30 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     if reader.faults:
         raise ConfigError(*sorted(reader.faults, key=_line))
     return Loaded(config, {leaf.path: reader.origins.get(leaf.path, BY_DEFAULT) for leaf in leaves(config)})
+
+
+def backend_fault(loaded: Loaded, alias: str, error: Exception) -> Fault:
+    """Turn what a backend says of its settings into a fault, with the place where the setting stands.
+
+    Its text is ``OPTIONS.db: expected ..., found ...``, or the same of LOCATION or BACKEND, or anything.
+    """
+    cache = join("CACHES", alias)
+    text = str(error).removeprefix(f"CACHES.{alias}.")
+    judged = _JUDGED.fullmatch(text)
+    at, expected, found = judged.groups() if judged else ("BACKEND", None, text)
+    hidden = any(map(is_secret, at.split(".")))
+    return Fault(
+        path=f"{cache}.{at}",
+        expected=expected or "what the backend can use",
+        found="a value that is not shown" if hidden else one_line(masked(found), 300),
+        where=_where(loaded, f"{cache}.{at}") or _where(loaded, f"{cache}.BACKEND"),
+    )
+
+
+def _where(loaded: Loaded, path: str) -> str:
+    """Return the place of a setting, or of the first one inside it; nothing where all are defaults."""
+    origins = (origin for at, origin in loaded.origins.items() if touches(at, path) and origin != BY_DEFAULT)
+    return _FROM_VARIABLES.sub("", next(origins, ""), count=1)
 
 
 def _above_the_file(environ: Mapping[str, str], overrides: Mapping[str, object]) -> Iterator[tuple[str, Value]]:

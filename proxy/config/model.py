@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from proxy.config.units import Bytes, Seconds
@@ -121,15 +121,42 @@ class CacheOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class FileOptions:
+    """``OPTIONS`` of a cache in files, with Django's names."""
+
+    MAX_ENTRIES: int | None = 300
+    CULL_FREQUENCY: int = 3
+    MAX_BYTES: Bytes | None = None
+    """Of all files together."""
+
+
+Options = CacheOptions | FileOptions | Mapping[str, object]
+"""Of a cache that something else keeps (a server, a database, an operator's class): plain values, which it judges."""
+
+
+@dataclass(frozen=True, slots=True)
 class CacheConfig:
     """One entry of ``CACHES``, with Django's names."""
 
     BACKEND: str
-    LOCATION: str = ""
+    """A name of ours (``redis``), or the dotted path of an operator's own class."""
+    LOCATION: str | tuple[str, ...] = ""
     TIMEOUT: Seconds | None = Seconds(300)
-    OPTIONS: CacheOptions = field(default_factory=CacheOptions)
+    OPTIONS: Options = field(default_factory=CacheOptions)
     KEY_PREFIX: str = ""
     VERSION: int = 1
+    KEY_FUNCTION: str | None = None
+    """The dotted path of a function of key, prefix and version; without it Django's ``prefix:version:key``."""
+    SERIALIZER: str | None = None
+    """The dotted path of a class with ``dumps`` and ``loads``; without it the safe one."""
+
+
+def plain_options(cache: CacheConfig) -> Mapping[str, object]:
+    """Return OPTIONS as the mapping that the ``build`` of a backend takes."""
+    options = cache.OPTIONS
+    if isinstance(options, Mapping):
+        return options
+    return {each.name: getattr(options, each.name) for each in fields(options)}
 
 
 DEFAULT_CACHES: Mapping[str, CacheConfig] = {

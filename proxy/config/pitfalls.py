@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
 from proxy.config.load import BY_DEFAULT, Loaded
-from proxy.config.model import CacheConfig, ClientCacheControl, Config
+from proxy.config.model import CacheOptions, ClientCacheControl, Config
 from proxy.config.units import show_bytes
 from proxy.config.wording import listed, quoted
 
@@ -38,20 +38,25 @@ def warnings(loaded: Loaded, cgroup_limit: int | None = None, cores: int | None 
     return [line for check in _CHECKS for line in check(loaded, around)]
 
 
-def _local_caches(config: Config) -> dict[str, CacheConfig]:
-    return {alias: cache for alias, cache in config.CACHES.items() if cache.BACKEND == "locmem"}
+def _local_caches(config: Config) -> dict[str, CacheOptions]:
+    """Return the options of those caches that each process has for itself."""
+    return {
+        alias: cache.OPTIONS
+        for alias, cache in config.CACHES.items()
+        if cache.BACKEND == "locmem" and isinstance(cache.OPTIONS, CacheOptions)
+    }
 
 
 def _memory(loaded: Loaded, around: Around) -> Iterator[str]:
     caches = _local_caches(loaded.config)
-    for alias, cache in caches.items():
-        if cache.OPTIONS.MAX_BYTES is None and cache.OPTIONS.MAX_ENTRIES is None:
+    for alias, options in caches.items():
+        if options.MAX_BYTES is None and options.MAX_ENTRIES is None:
             yield (
                 f"CACHES.{alias}.OPTIONS: neither MAX_BYTES nor MAX_ENTRIES is set: "
                 "the cache grows until memory runs out"
             )
     workers = loaded.config.workers
-    bound = sum(cache.OPTIONS.MAX_BYTES or 0 for cache in caches.values()) * workers
+    bound = sum(options.MAX_BYTES or 0 for options in caches.values()) * workers
     if around.memory is not None and bound > around.memory * SHARE_FOR_CACHES:
         each = f" in {workers} workers" if workers > 1 else ""
         yield (
@@ -75,11 +80,11 @@ def _more_workers_than_cores(loaded: Loaded, around: Around) -> Iterator[str]:
 
 
 def _few_pages(loaded: Loaded, _: Around) -> Iterator[str]:
-    for alias, cache in _local_caches(loaded.config).items():
+    for alias, options in _local_caches(loaded.config).items():
         at = f"CACHES.{alias}.OPTIONS.MAX_ENTRIES"
-        if cache.OPTIONS.MAX_ENTRIES is not None and loaded.origins.get(at) == BY_DEFAULT:
+        if options.MAX_ENTRIES is not None and loaded.origins.get(at) == BY_DEFAULT:
             yield (
-                f"{at}: Django's default of {cache.OPTIONS.MAX_ENTRIES} is few for pages: "
+                f"{at}: Django's default of {options.MAX_ENTRIES} is few for pages: "
                 "set it, or set it to null to be bounded by MAX_BYTES alone"
             )
 
@@ -87,15 +92,24 @@ def _few_pages(loaded: Loaded, _: Around) -> Iterator[str]:
 def _page_cache(loaded: Loaded, _: Around) -> Iterator[str]:
     config = loaded.config
     alias = config.CACHE_MIDDLEWARE_ALIAS
-    cache = config.CACHES[alias]
-    if cache.BACKEND == "dummy":
+    if config.CACHES[alias].BACKEND == "dummy":
         yield f"CACHE_MIDDLEWARE_ALIAS: {quoted(alias)} is a dummy cache: nothing is ever stored"
-    most = cache.OPTIONS.MAX_BYTES
-    if cache.BACKEND == "locmem" and most is not None and config.limits.stored_body > most:
+    options = _local_caches(config).get(alias)
+    most = options.MAX_BYTES if options is not None else None
+    if most is not None and config.limits.stored_body > most:
         yield (
             f"limits.stored_body: {show_bytes(config.limits.stored_body)} for one response is more than "
             f"CACHES.{alias}.OPTIONS.MAX_BYTES ({show_bytes(most)}) holds: such a response is never kept"
         )
+
+
+def _pickles(loaded: Loaded, _: Around) -> Iterator[str]:
+    for alias, cache in loaded.config.CACHES.items():
+        if cache.SERIALIZER is not None and "pickle" in cache.SERIALIZER.lower():
+            yield (
+                f"CACHES.{alias}.SERIALIZER: pickle runs whatever code a stored value holds: "
+                "whoever can write to the store can run code here"
+            )
 
 
 def _session_cookies(loaded: Loaded, _: Around) -> Iterator[str]:
@@ -150,6 +164,7 @@ _CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
     _more_workers_than_cores,
     _few_pages,
     _page_cache,
+    _pickles,
     _session_cookies,
     _proxies,
     _same_port,

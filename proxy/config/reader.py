@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from proxy.config.rules import DECIDES, NOT_YET, RULES, SHORTHAND, Rule
-from proxy.config.source import Broken, Items, Kind, Scalar, Section, Value, join
+from proxy.config.plain import PlainReader
+from proxy.config.rules import DECIDES, KINDS, NOT_YET, RULES, SHORTHAND, Rule
+from proxy.config.source import Broken, Items, Kind, Scalar, Section, Value, found, join
 from proxy.config.units import Bytes, Seconds, parse_bytes, parse_seconds
-from proxy.config.wording import closest, listed, quoted
+from proxy.config.wording import closest, listed
 from proxy.errors import Fault
 
 MOST_FAULTS = 100
@@ -82,11 +83,15 @@ class Reader:
         given: dict[str, Any] = {}
         for spot in _spots(cls, path):
             name = spot.path.rpartition(".")[2]
+            if (cls, name) in KINDS:
+                spot = replace(spot, type=KINDS[cls, name](given[DECIDES[cls]]))  # noqa: PLW2901
             read = self._field(cls, spot, name, value)
             if read is not _Bad.BAD:
                 given[name] = read
             elif name == DECIDES.get(cls):
                 return _stand_in(cls)
+            elif (cls, name) in KINDS:
+                given[name] = _nothing(spot.type)
         self._unknown_keys(cls, value, path)
         return _stand_in(cls, given)
 
@@ -109,6 +114,9 @@ class Reader:
             return None
         if is_dataclass(spot.type):
             return self.section(spot.type, value, spot.path)
+        if isinstance(spot.type, types.UnionType):
+            one, several = get_args(spot.type)
+            spot = replace(spot, type=several if isinstance(value, Items) else one)
         if get_origin(spot.type) is tuple:
             return self._tuple(spot, value)
         if get_origin(spot.type) is Mapping:
@@ -131,12 +139,23 @@ class Reader:
         inner = get_args(spot.type)[1]
         if not isinstance(value, Section):
             return self._refuse(spot.path, "a mapping of names", value)
+        if inner is object:
+            return self._plain(spot, value)
         self.origins[spot.path] = value.place.origin
         return {
             name: self._value(_Spot(join(spot.path, name), inner), item)
             for name, (_, item) in value.entries.items()
             if not isinstance(item, Broken)
         }
+
+    def _plain(self, spot: _Spot, section: Section) -> dict[str, object]:
+        reader = PlainReader()
+        read = reader.read(section, spot.path)
+        for fault in reader.faults:
+            self._note(fault)
+        self.bad |= reader.bad
+        self.origins |= reader.origins
+        return read
 
     def _scalar(self, spot: _Spot, value: Value) -> Any:
         if not isinstance(value, Scalar):
@@ -161,7 +180,7 @@ class Reader:
 
     def _refuse(self, path: str, expected: str, value: Value, hint: str = "") -> _Bad:
         self.bad.add(path)
-        self._note(Fault(path, expected, _found(value), value.place.where, hint))
+        self._note(Fault(path, expected, found(value), value.place.where, hint))
         return _Bad.BAD
 
     def _note(self, fault: Fault) -> None:
@@ -174,8 +193,9 @@ def leaves(value: object, keys: tuple[str, ...] = (), path: str = "", kind: Any 
     if is_dataclass(value):
         hints = get_type_hints(type(value))
         inner = [(f.name, hints[f.name], getattr(value, f.name)) for f in fields(value)]
-    elif isinstance(value, Mapping):
-        inner = [(name, get_args(kind)[1], item) for name, item in value.items()]
+    elif isinstance(value, Mapping) and value:
+        each = _of_mapping(kind)
+        inner = [(name, each, item) for name, item in value.items()]
     else:
         return [Leaf(keys, path, _required(kind)[0], value)]
     return [leaf for name, kind, item in inner for leaf in leaves(item, (*keys, name), join(path, name), kind)]
@@ -254,26 +274,6 @@ def _number_hint(spot: _Spot, value: Scalar) -> str:
     return "leave out the quotes" if quoted_number else ""
 
 
-def _found(value: Value) -> str:
-    match value:
-        case Items():
-            return "a list"
-        case Section():
-            return "a mapping"
-        case Scalar(text="", kind=Kind.NULL):
-            return "nothing"
-        case Scalar(kind=Kind.NULL):
-            return "null"
-        case Scalar(kind=Kind.BOOL):
-            return f"the boolean {value.text}"
-        case Scalar(kind=Kind.INT | Kind.FLOAT):
-            return quoted(value.text)[1:-1]
-        case Scalar():
-            return quoted(value.text)
-        case Broken():
-            return "an unusable value"
-
-
 def _is_null(value: Scalar) -> bool:
     return value.kind is Kind.NULL or (value.kind is Kind.UNTYPED and value.text == "null")
 
@@ -311,11 +311,24 @@ def _spots(cls: Any, path: str) -> list[_Spot]:
 
 
 def _required(kind: Any) -> tuple[Any, bool]:
-    """Split ``T | None`` into T and whether None is allowed."""
-    if get_origin(kind) in {Union, types.UnionType}:
-        parts = [part for part in get_args(kind) if part is not type(None)]
-        return parts[0], True
-    return kind, False
+    """Split ``T | None`` into T and whether None is allowed; of several types, the first."""
+    return next(part for part in _parts(kind) if part is not type(None)), type(None) in _parts(kind)
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in {Union, types.UnionType} else (kind,)
+
+
+def _of_mapping(kind: Any) -> Any:
+    """Return the type of what a mapping holds, one inside a mapping of plain values included."""
+    return next((get_args(part)[1] for part in _parts(kind) if get_origin(part) is Mapping), object)
+
+
+def _nothing(kind: Any) -> Any:
+    """Return what stands for a setting of that type where it is absent."""
+    if is_dataclass(kind):
+        return _stand_in(kind)
+    return {} if get_origin(kind) is Mapping else ""
 
 
 def _stand_in(cls: Any, given: Mapping[str, Any] | None = None) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
+from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options
 from proxy.config.model import (
     AdminConfig,
     CacheConfig,
@@ -18,24 +19,14 @@ from proxy.config.model import (
     ClientTimeouts,
     Config,
     CookieConfig,
+    FileOptions,
     Limits,
     UpstreamConfig,
     UpstreamTimeouts,
 )
-from proxy.config.wording import closest, listed
 
 OFF = "off"
 MOST_WORKERS = 1024
-
-BACKENDS: Mapping[str, str] = {
-    "locmem": "locmem",
-    "dummy": "dummy",
-    "django.core.cache.backends.locmem.LocMemCache": "locmem",
-    "django.core.cache.backends.dummy.DummyCache": "dummy",
-    "proxy.storage.backends.locmem.LocMemCache": "locmem",
-    "proxy.storage.backends.dummy.DummyCache": "dummy",
-}
-"""Every spelling of a backend that exists, and the one that the configuration keeps."""
 
 
 def _itself(value: Any) -> Any:
@@ -102,20 +93,12 @@ def _cookie(text: str) -> str:
     return text
 
 
-def _backend(text: str) -> str:
-    if text not in BACKENDS:
-        django = text.startswith("django.core.cache.backends.")
-        raise ValueError(closest(text, BACKENDS, 0.95 if django else 0.6) or (_NOT_BUILT if django else ""))
-    return BACKENDS[text]
-
-
 def _file(text: str) -> str:
     if not Path(text).is_file():
         raise ValueError("no such file")
     return text
 
 
-_NOT_BUILT = "Django's other backends are not built yet"
 _GIVE_UPSTREAM = "give it with --upstream http://127.0.0.1:8000, or with upstream: in the file"
 _COUNT = Rule("a whole number of at least 1", _between(1))
 _COUNT_OR_NONE = Rule("a whole number of at least 0", _between(0))
@@ -154,13 +137,16 @@ RULES: Mapping[tuple[type, str], Rule] = {
         numbers_are_text=True,
     ),
     (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
-    (CacheConfig, "BACKEND"): Rule(
-        f"a backend that exists ({listed(dict.fromkeys(BACKENDS.values()))}, or its dotted path)", _backend
-    ),
+    (CacheConfig, "BACKEND"): Rule(BACKEND, backend),
     (CacheConfig, "VERSION"): _COUNT_OR_NONE,
+    (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted),
+    (CacheConfig, "SERIALIZER"): Rule("the dotted path of a class", dotted),
     (CacheOptions, "MAX_ENTRIES"): _COUNT,
     (CacheOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,
     (CacheOptions, "MAX_BYTES"): _LARGE,
+    (FileOptions, "MAX_ENTRIES"): _COUNT,
+    (FileOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,
+    (FileOptions, "MAX_BYTES"): _LARGE,
 }
 
 SHORTHAND: Mapping[type, str] = {UpstreamConfig: "url", AdminConfig: "listen"}
@@ -169,8 +155,13 @@ SHORTHAND: Mapping[type, str] = {UpstreamConfig: "url", AdminConfig: "listen"}
 DECIDES: Mapping[type, str] = {CacheConfig: "BACKEND"}
 """The key that decides what the others of its section mean: while it is wrong they are not judged."""
 
+KINDS: Mapping[tuple[type, str], Callable[[str], Any]] = {
+    (CacheConfig, "LOCATION"): kind_of_location,
+    (CacheConfig, "OPTIONS"): kind_of_options,
+}
+"""Settings whose type depends on what that key holds."""
+
 NOT_YET: Mapping[str, str] = {
     "routes": "routes are not built yet; leave it out",
-    "KEY_FUNCTION": "keys are made by sitecache; leave it out",
 }
 """Keys that are known and have no meaning here."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
 
 from proxy.config.load import Loaded
-from proxy.config.reader import leaves
+from proxy.config.plain import plain_float
+from proxy.config.reader import Leaf, leaves
 from proxy.config.units import Bytes, Seconds, show_bytes, show_seconds
-from proxy.config.wording import masked
+from proxy.config.wording import is_secret, masked
 
 _INDENT = "  "
 _WIDEST = 56
@@ -37,9 +38,11 @@ def show_value(value: object, kind: Any = str) -> str:
         return show_bytes(value)
     if isinstance(value, Enum):
         return str(value.value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(_text(str(item)) for item in value)}]"
-    return _text(value) if isinstance(value, str) else str(value)
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(show_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_name(key)}: {_hidden(key) or show_value(item)}' for key, item in value.items())}}}"
+    return _text(value) if isinstance(value, str) else _number(value)
 
 
 def _lines(loaded: Loaded) -> Iterator[tuple[str, str]]:
@@ -49,9 +52,31 @@ def _lines(loaded: Loaded) -> Iterator[tuple[str, str]]:
         *sections, name = leaf.keys
         for depth, section in enumerate(sections):
             if above[: depth + 1] != leaf.keys[: depth + 1]:
-                yield f"{_INDENT * depth}{_text(section)}:", ""
+                yield f"{_INDENT * depth}{_name(section)}:", ""
         above = leaf.keys[:-1]
-        yield f"{_INDENT * len(sections)}{_text(name)}: {show_value(leaf.value, leaf.type)}", loaded.origins[leaf.path]
+        yield f"{_INDENT * len(sections)}{_name(name)}: {_shown(leaf)}", loaded.origins[leaf.path]
+
+
+def _shown(leaf: Leaf) -> str:
+    # What a backend judges is told to be secret by its name, or by that of a mapping around it.
+    hidden = next(filter(None, map(_hidden, leaf.keys)), "") if leaf.type is object else ""
+    return hidden or show_value(leaf.value, leaf.type)
+
+
+def _hidden(name: str) -> str:
+    return '"***"' if is_secret(name) else ""
+
+
+def _number(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return plain_float(value) if isinstance(value, float) else str(value)
+
+
+def _name(text: str) -> str:
+    """Write a key, in which no variable is read."""
+    shown = masked(text)
+    return shown if _PLAIN.fullmatch(shown) else json.dumps(shown, ensure_ascii=False)
 
 
 def _text(text: str) -> str:

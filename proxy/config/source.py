@@ -178,7 +178,9 @@ class _Document:
         if not names:
             return Scalar(text, kind, place)
         named = ", ".join(f"${{{name}}}" for name in names)
-        return Scalar(text, Kind.UNTYPED, Place(place.where, f"{named} at {place.where}"))
+        # A variable is text to YAML: another kind was asked for with a tag, as in `!!int ${N}`.
+        asked = kind if kind in {Kind.BOOL, Kind.INT, Kind.FLOAT} else Kind.UNTYPED
+        return Scalar(text, asked, Place(place.where, f"{named} at {place.where}"))
 
     def _section(self, node: yaml.MappingNode, path: str, place: Place) -> Section:
         entries: dict[str, tuple[Place, Value]] = {}
@@ -224,6 +226,27 @@ class _Document:
     def _place(self, node: yaml.Node) -> Place:
         where = f"{self.name}:{node.start_mark.line + 1}"
         return Place(where, where)
+
+
+def found(value: Value) -> str:
+    """Say in a fault what stands there."""
+    match value:
+        case Items():
+            return "a list"
+        case Section():
+            return "a mapping"
+        case Scalar(text="", kind=Kind.NULL):
+            return "nothing"
+        case Scalar(kind=Kind.NULL):
+            return "null"
+        case Scalar(kind=Kind.BOOL):
+            return f"the boolean {one_line(value.text, 20)}"
+        case Scalar(kind=Kind.INT | Kind.FLOAT):
+            return quoted(value.text)[1:-1]
+        case Scalar():
+            return quoted(value.text)
+        case Broken():
+            return "an unusable value"
 
 
 def join(path: str, name: str) -> str:

@@ -10,6 +10,14 @@ _USERINFO = re.compile(r"(?<=://)\S*@")
 _SECRET_PARAMETER = re.compile(r"(?i)\b((?:password|passwd|pwd|secret|token|auth|api_?key)=)[^&\s,;]*")
 
 
+_SECRET_NAME = re.compile(r"(?i)passw|pwd|secret|token|api_?key|credential|(?:^|_)(?:auth|pw|pass)(?:$|_)")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting of that name holds what nobody may see."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def masked(text: str) -> str:
     """Hide what a URL says before its ``@``, and parameters that are named like a secret."""
     return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub("***@", text))

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from proxy import __version__
-from proxy.cli import main
-from proxy.config.model import AccessLog, Config
+from proxy.cli import Parts, main
+from proxy.config.model import AccessLog, CacheConfig, Config, plain_options
+from proxy.errors import SitecacheError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -34,7 +35,7 @@ class Runs:
 
 def invoke(*arguments: str, runs: Runs | None = None, **environ: str) -> Result:
     clean = {name: None for name in os.environ if name.startswith("SITECACHE_")}
-    return CliRunner().invoke(main, arguments, obj=runs, env=clean | environ)
+    return CliRunner().invoke(main, arguments, obj=Parts(runs) if runs else None, env=clean | environ)
 
 
 def module(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -113,6 +114,78 @@ def test_faults_go_to_stderr_one_a_line(command: str) -> None:
         "config error: option --access-log: access_log",
     ]
     assert lines[0].endswith("give it with --upstream http://127.0.0.1:8000, or with upstream: in the file")
+
+
+@dataclass
+class Judge:
+    """A stand-in for the registry of backends, which refuses one alias."""
+
+    refused: str
+    error: Exception
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, alias: str, cache: CacheConfig) -> object:
+        self.asked.append(f"{alias} {cache.BACKEND} {dict(plain_options(cache))}")
+        if alias == self.refused:
+            raise self.error
+        return object()
+
+
+JUDGED = "upstream: http://a\nCACHES:\n  default: {BACKEND: dummy}\n  r:\n    BACKEND: redis\n    OPTIONS: {db: x}\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize("kind", [ValueError, SitecacheError])
+def test_backends_judge_their_options(command: str, kind: type[Exception], tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(JUDGED)
+    judge = Judge("r", kind("OPTIONS.db: expected the number of a database, found 'x'"))
+    runs = Runs()
+    got = CliRunner().invoke(main, [command], obj=Parts(runs, judge), env={"SITECACHE_CONFIG": str(file)})
+    assert got.exit_code == 2
+    assert got.stdout == ""
+    expected = "CACHES.r.OPTIONS.db: expected the number of a database, found 'x'"
+    assert got.stderr == f"config error: {file}:6: {expected}\n"
+    assert judge.asked[1:] == ["r redis {'db': 'x'}"]
+    assert runs.configs == []
+
+
+def test_serve_has_other_caches_beside_the_one_of_the_pages(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(JUDGED)
+    runs = Runs()
+    judge = Judge("", ValueError())
+    got = CliRunner().invoke(main, ["serve", "--config", str(file)], obj=Parts(runs, judge))
+    assert got.exit_code == 0
+    assert len(runs.configs) == 1
+
+
+@pytest.mark.parametrize("backend", ["filebased", "redis", "pymemcache", "pylibmc", "db", "my.own.Cache"])
+def test_serve_refuses_to_keep_pages_where_it_cannot_yet(backend: str, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(f"upstream: http://a\nCACHES: {{default: {{BACKEND: {backend}}}}}\n")
+    runs = Runs()
+    parts = Parts(runs, Judge("", ValueError()))
+    got = CliRunner().invoke(main, ["serve", "--config", str(file)], obj=parts)
+    assert (got.exit_code, runs.configs) == (2, [])
+    expected = "a backend that can hold pages in this version (locmem or dummy)"
+    assert got.stderr == f'config error: {file}:2: CACHES.default.BACKEND: expected {expected}, found "{backend}"\n'
+    assert CliRunner().invoke(main, ["check", str(file)], obj=parts).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param("{BACKEND: filebased, LOCATION: pages}", "LOCATION: expected an absolute path, found 'pages'", id="file"),
+        pytest.param("{BACKEND: no.such.Cache}", "BACKEND: expected what the backend can use, found Could not find backend 'no.such.Cache': No module named 'no'", id="own"),
+    ],
+)  # fmt: skip
+def test_check_asks_the_backends_themselves(entry: str, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(f"upstream: http://a\nCACHES: {{default: {entry}}}\n")
+    got = invoke("check", str(file))
+    assert got.stderr == f"config error: {file}:2: CACHES.default.{expected}\n"
+    assert got.exit_code == 2
 
 
 @pytest.mark.parametrize(

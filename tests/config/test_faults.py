@@ -17,7 +17,7 @@ URL = 'a URL such as "http://127.0.0.1:8000", or "unix:/run/app.sock"'
 ADMIN = 'a loopback address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off'
 LASTING = "a duration longer than 0, such as 30s or 5m"
 DURATION = "a duration such as 30s, 5m or 1d"
-BACKEND = "a backend that exists (locmem or dummy, or its dotted path)"
+BACKEND = "locmem, dummy, filebased, redis, pymemcache, pylibmc or db, or the dotted path of a class"
 NETWORK = 'a network such as "10.0.0.0/8", or an address'
 TOKEN = "a token is not supported yet, use a loopback address or a Unix socket"
 UP = "upstream: http://127.0.0.1:8000\n"
@@ -58,8 +58,8 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="routes-not-yet",
         ),
         line(
-            "CACHES: {default: {BACKEND: locmem, KEY_FUNCTION: a.b}}",
-            "CACHES.default.KEY_FUNCTION: expected a known key, found an unknown key; keys are made by sitecache; leave it out",
+            "CACHES: {default: {BACKEND: locmem, KEY_FUNCTION: make_key}}",
+            'CACHES.default.KEY_FUNCTION: expected the dotted path of a function, or null, found "make_key"',
             id="key-function",
         ),
         line(
@@ -248,21 +248,39 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             f'CACHES.default.BACKEND: expected {BACKEND}, found "locmen"; did you mean "locmem"?',
             id="backend-misspelt",
         ),
-        line(
-            "CACHES: {default: {BACKEND: my.own.Cache}}",
-            f'CACHES.default.BACKEND: expected {BACKEND}, found "my.own.Cache"',
-            id="own-backend",
-        ),
         *(
             line(
-                f"CACHES: {{default: {{BACKEND: django.core.cache.backends.{name}, LOCATION: [a, b], OPTIONS: {{db: 1}}}}}}",
-                f'CACHES.default.BACKEND: expected {BACKEND}, found "django.core.cache.backends.{name}"; '
-                "Django's other backends are not built yet",
+                f"CACHES: {{default: {{BACKEND: {name}, LOCATION: [a, b], OPTIONS: {{db: 1}}}}}}",
+                f'CACHES.default.BACKEND: expected {BACKEND}, found "{name}"; did you mean "{meant}"?',
                 id=name,
             )
-            for name in ("redis.RedisCache", "memcached.PyMemcacheCache", "filebased.FileBasedCache", "db.DatabaseCache")
+            for name, meant in (
+                ("django.core.cache.backends.redis.RedisCach", "django.core.cache.backends.redis.RedisCache"),
+                ("django.core.cache.backends.memcached.MemcachedCache", "django.core.cache.backends.memcached.PyMemcacheCache"),
+                ("jango.core.cache.backends.db.DatabaseCache", "django.core.cache.backends.db.DatabaseCache"),
+                ("proxy.storage.backends.file.FileBasedCache", "proxy.storage.backends.filebased.FileBasedCache"),
+                ("memcache", "memcached"),
+                ("Redis", "redis"),
+            )
         ),
-        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX and VERSION, found nothing", id="empty-cache"),
+        line("CACHES: {default: {BACKEND: proxy.zzz}}", f'CACHES.default.BACKEND: expected {BACKEND}, found "proxy.zzz"', id="backend-of-ours-that-is-none"),
+        line("CACHES: {default: {BACKEND: mysite.Own-Cache}}", f'CACHES.default.BACKEND: expected {BACKEND}, found "mysite.Own-Cache"', id="no-dotted-path"),
+        line("CACHES: {default: {BACKEND: locmem, LOCATION: [a, b]}}", "CACHES.default.LOCATION: expected a string, found a list", id="one-place-only"),
+        line("CACHES: {default: {BACKEND: redis, LOCATION: [a, 1]}}", "CACHES.default.LOCATION[1]: expected a string, found 1; put it in quotes if that is the text you mean", id="server-that-is-a-number"),
+        line("CACHES: {default: {BACKEND: redis, LOCATION: {a: b}}}", "CACHES.default.LOCATION: expected a string, found a mapping", id="location-mapping"),
+        line("CACHES: {default: {BACKEND: filebased, OPTIONS: {MAX_ENTRYS: 3}}}", 'CACHES.default.OPTIONS.MAX_ENTRYS: expected a known key, found an unknown key; did you mean "MAX_ENTRIES"?', id="option-of-files"),
+        # options that the backend judges
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: [db]}}", "CACHES.default.OPTIONS: expected a mapping of names, found a list", id="options-list"),
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: {db: 0x1}}}", "CACHES.default.OPTIONS.db: expected a number in decimal, found 0x1; put it in quotes if that is the text you mean", id="option-hexadecimal"),
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: {a: {b: [.nan]}}}}", "CACHES.default.OPTIONS.a.b[0]: expected a number in decimal, found .nan; put it in quotes if that is the text you mean", id="option-no-number"),
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: {a: !!bool maybe}}}", "CACHES.default.OPTIONS.a: expected true or false, found the boolean maybe; put it in quotes if that is the text you mean", id="option-no-boolean"),
+        line('CACHES: {default: {BACKEND: redis, OPTIONS: {a: "b\\n"}}}', 'CACHES.default.OPTIONS.a: expected a string, found "b\\n"; it holds a control character', id="option-newline"),
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: {password: 0x1f}}}", "CACHES.default.OPTIONS.password: expected a number in decimal, found a value that is not shown; put it in quotes if that is the text you mean", id="option-secret"),
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: {'': 1}}}", 'CACHES.default.OPTIONS."": expected the name of an option, found ""', id="option-without-name"),
+        line("CACHES: {default: {BACKEND: redis, OPTIONS: {a: !x 1}}}", 'CACHES.default.OPTIONS.a: expected a plain value, found the tag "!x"', id="option-tag"),
+        line(f"CACHES: {{default: {{BACKEND: redis, OPTIONS: {{a: {'[' * 17}{']' * 17}}}}}}}", "CACHES.default.OPTIONS: expected at most 1000 values, nested at most 16 deep, found more", id="options-too-deep"),
+        line(f"CACHES: {{default: {{BACKEND: redis, OPTIONS: {{a: &a [{'1, ' * 40}], b: [{'*a, ' * 25}]}}}}}}", "CACHES.default.OPTIONS: expected at most 1000 values, nested at most 16 deep, found more", id="options-of-aliases"),
+        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX, VERSION, KEY_FUNCTION and SERIALIZER, found nothing", id="empty-cache"),
         line(
             "CACHES: {default: {BACKEND: locmem}, pages: {BACKEND: locmem}}\nCACHE_MIDDLEWARE_ALIAS: page",
             'CACHE_MIDDLEWARE_ALIAS: expected a cache of CACHES ("default" or "pages"), found "page"; did you mean "pages"?',
@@ -408,7 +426,7 @@ def test_file_that_is_none(path: str, found: str, tmp_path: Path) -> None:
 
 
 def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
-    text = "limit: 1\nlisten: [x]\nlimits: {target: 1GiB}\nadmin: ${NOPE}\nCACHES: {a: {BACKEND: redis}, b: {}}\n"
+    text = "limit: 1\nlisten: [x]\nlimits: {target: 1GiB}\nadmin: ${NOPE}\nCACHES: {a: {BACKEND: radis}, b: {}}\n"
     got = faults(text, tmp_path, SITECACHE_WORKERS="many")
     assert [fault.split(": expected")[0] for fault in got] == [
         "site.yaml:1: limit",

@@ -34,6 +34,8 @@ def warned(yaml: str, folder: Path, memory: int | None = None, cores: int | None
         pytest.param("CACHES: {default: {BACKEND: locmem}}", None, None, "CACHES.default.OPTIONS.MAX_ENTRIES: Django's default of 300 is few for pages: set it, or set it to null to be bounded by MAX_BYTES alone", id="few-pages"),
         pytest.param("CACHES: {default: {BACKEND: locmem, OPTIONS: {MAX_ENTRIES: null, MAX_BYTES: null}}}", None, None, "CACHES.default.OPTIONS: neither MAX_BYTES nor MAX_ENTRIES is set: the cache grows until memory runs out", id="unbounded"),
         pytest.param("CACHES: {default: {BACKEND: dummy}}", None, None, 'CACHE_MIDDLEWARE_ALIAS: "default" is a dummy cache: nothing is ever stored', id="dummy"),
+        pytest.param("CACHES: {default: {BACKEND: redis, SERIALIZER: proxy.storage.pickled.PickleSerializer}}", None, None, "CACHES.default.SERIALIZER: pickle runs whatever code a stored value holds: whoever can write to the store can run code here", id="pickles"),
+        pytest.param("workers: 2\nCACHES: {default: {BACKEND: redis}, mine: {BACKEND: locmem, OPTIONS: {MAX_ENTRIES: 5}}}", None, None, 'workers: each of the 2 has its own "mine" cache: a page is fetched once for each, and invalidated in one only', id="only-memory-is-of-each"),
         pytest.param("limits: {stored_body: 1GiB}", None, None, "limits.stored_body: 1GiB for one response is more than CACHES.default.OPTIONS.MAX_BYTES (256MiB) holds: such a response is never kept", id="body-larger-than-cache"),
         pytest.param("cookies: {ignore: [sessionid]}", None, None, 'cookies.ignore: "sessionid" covers "sessionid", which looks like a session: one user may be shown another\'s page', id="session"),
         pytest.param("cookies: {ignore: ['*']}", None, None, 'cookies.ignore: "*" covers "sessionid", which looks like a session: one user may be shown another\'s page', id="every-cookie"),
@@ -59,6 +61,10 @@ def test_warning(yaml: str, memory: int | None, cores: int | None, expected: str
         pytest.param("", 2**30, 2, id="room-enough"),
         pytest.param(PAGES, 128 * MIB, None, id="room-for-the-rest"),
         pytest.param("CACHES: {default: {BACKEND: locmem, OPTIONS: {MAX_ENTRIES: 300}}}", None, None, id="few-pages-on-purpose"),
+        *(
+            pytest.param(f"workers: 2\nlimits: {{stored_body: 1GiB}}\nCACHES: {{default: {{BACKEND: {name}}}}}", 2**20, None, id=name)
+            for name in ("filebased", "redis", "pymemcache", "pylibmc", "db", "my.own.Cache")
+        ),
         pytest.param("listen: [127.0.0.1:1, '[::1]:1', unix:/a]", None, None, id="loopback"),
         pytest.param("listen: :80\ntrusted_proxies: 10.0.0.0/8", None, None, id="public-behind-a-proxy"),
         pytest.param("upstream: http://web:80\nlisten: 127.0.0.1:80", None, None, id="same-port-elsewhere"),

@@ -1,5 +1,7 @@
 """What ``sitecache check`` prints: readable, complete, loadable again, and without secrets."""
 
+# ruff: noqa: E501  a row is one line of output, whole
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -72,6 +74,33 @@ def test_every_setting_is_shown_once(tmp_path: Path) -> None:
     lines = shown(FILE, tmp_path).splitlines()
     config = load(tmp_path / "site.yaml", {"N": "n"}, {}).config
     assert len([line for line in lines if "  # " in line]) == len(leaves(config))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param("LOCATION: ['redis://:pw@a', 'redis://u:pw@b;redis://u:pw@c']", 'LOCATION: ["redis://***@a", "redis://***@c"]', id="locations"),
+        pytest.param("LOCATION: 'a:1;b:1'", 'LOCATION: "a:1;b:1"', id="servers-in-one"),
+        pytest.param("LOCATION: []", "LOCATION: []", id="no-location"),
+        pytest.param("VERSION: 1", "OPTIONS: {}", id="no-options"),
+        pytest.param("OPTIONS: {password: 12345}", '  password: "***"', id="password"),
+        pytest.param("OPTIONS: {sentinel_kwargs: {Password: [a]}}", '    Password: "***"', id="password-inside"),
+        pytest.param("OPTIONS: {auth: {a: b}}", '    a: "***"', id="under-a-secret"),
+        pytest.param("OPTIONS: {a: [{api_key: x, b: [1]}]}", '  a: [{api_key: "***", b: [1]}]', id="password-in-a-list"),
+        pytest.param("OPTIONS: {url: 'redis://:pw@a?token=b'}", '  url: "redis://***@a?token=***"', id="url"),
+        pytest.param("OPTIONS: {a: 1.0e-7, b: 2.50, c: -3}", "  a: 1.0e-07", id="small-number"),
+        pytest.param("OPTIONS: {a: yes}", "  a: true", id="boolean"),
+        pytest.param("OPTIONS: {a: }", "  a: null", id="null"),
+        pytest.param("OPTIONS: {'a ${b}': '10'}", '  "a ${b}": "10"', id="name-with-a-dollar"),
+        pytest.param("OPTIONS: {behaviors: {}}", "  behaviors: {}", id="empty-mapping"),
+    ],
+)  # fmt: skip
+def test_options_that_a_backend_judges(entry: str, expected: str, tmp_path: Path) -> None:
+    text = f"upstream: http://a\nCACHES:\n  default: {{BACKEND: redis, {entry}}}\n"
+    lines = [line.partition("  # ") for line in shown(text, tmp_path).splitlines()]
+    origin = "default" if expected == "OPTIONS: {}" else "site.yaml:3"
+    assert (f"    {expected}", origin) in [(before.rstrip(), after) for before, _, after in lines]
+    assert "pw" not in str(lines)
 
 
 @pytest.mark.parametrize(

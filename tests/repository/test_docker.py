@@ -15,7 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from proxy.cli import main
+from proxy.cli import Parts, main
 from proxy.config.addresses import Tcp, is_loopback, parse_listener, parse_origin
 from proxy.config.load import load
 from proxy.config.model import Config
@@ -97,7 +97,7 @@ def test_the_image_starts_the_proxy_with_the_environment_alone() -> None:
         served.append(config)
         return 0
 
-    result = CliRunner().invoke(main, arguments, obj=run, env=NO_SETTINGS | env)
+    result = CliRunner().invoke(main, arguments, obj=Parts(run), env=NO_SETTINGS | env)
     assert (result.exit_code, result.output.count("config error")) == (0, 0), result.output
     assert [_tcp(address).port for address in served[0].listen] == [int(IMAGE.last("EXPOSE"))]
     assert is_loopback(parse_listener(served[0].admin.listen))

@@ -1,0 +1,67 @@
+"""Which backend does BACKEND name, and what may the other keys of its cache hold?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.config.model import CacheOptions, FileOptions
+from proxy.config.wording import closest, listed
+
+_CLASSES: Mapping[str, str] = {
+    "locmem": "locmem.LocMemCache",
+    "dummy": "dummy.DummyCache",
+    "filebased": "filebased.FileBasedCache",
+    "redis": "redis.RedisCache",
+    "pymemcache": "memcached.PyMemcacheCache",
+    "pylibmc": "memcached.PyLibMCCache",
+    "db": "db.DatabaseCache",
+}
+_PACKAGES = ("django.core.cache.backends", "proxy.storage.backends")
+_OTHER_NAMES = {"file": "filebased", "memcached": "pymemcache", "database": "db"}
+
+BACKENDS: Mapping[str, str] = {
+    **{name: name for name in _CLASSES},
+    **_OTHER_NAMES,
+    **{f"{package}.{path}": name for package in _PACKAGES for name, path in _CLASSES.items()},
+}
+"""Every spelling of a backend of ours, and the one that the configuration keeps."""
+
+BACKEND = f"{listed(_CLASSES)}, or the dotted path of a class"
+
+_OPTIONS: Mapping[str, Any] = {"locmem": CacheOptions, "dummy": CacheOptions, "filebased": FileOptions}
+_ONE_PLACE = frozenset({"locmem", "dummy", "filebased", "db"})
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+_NOT_THEIRS = frozenset({"django", "proxy"})
+"""Packages in which an operator has no class of their own."""
+_SLIP = 0.97
+"""Likeness of a dotted path with a letter or two wrong; a class that is derived from ours is less like it."""
+
+
+def backend(text: str) -> str:
+    """Give the name that is kept, or the dotted path of the operator's own class; ValueError holds a hint."""
+    if text in BACKENDS:
+        return BACKENDS[text]
+    own = _DOTTED.fullmatch(text) is not None and text.partition(".")[0] not in _NOT_THEIRS
+    hint = closest(text, BACKENDS, _SLIP if own else 0.6)
+    if hint or not own:
+        raise ValueError(hint)
+    return text
+
+
+def dotted(text: str) -> str:
+    """Give the dotted path of a function or a class back; ValueError where it is none."""
+    if not _DOTTED.fullmatch(text):
+        raise ValueError("")
+    return text
+
+
+def kind_of_options(name: str) -> Any:
+    """Return the type of OPTIONS; where the backend itself judges them, any mapping of plain values."""
+    return _OPTIONS.get(name, Mapping[str, object])
+
+
+def kind_of_location(name: str) -> Any:
+    """Return the type of LOCATION: some caches lie on several servers."""
+    return str if name in _ONE_PLACE else str | tuple[str, ...]
