@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from proxy.storage.backends.redis import RedisCache, build
+from proxy.storage.backends.redis import RedisCache
 from tests.storage.contract import Factory, Kind
 from tests.storage.servers import redis_cluster, running
 
 
 def make(location: str, clock) -> RedisCache:
-    return build(location, {})
+    return RedisCache.build(location, {})
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
-from proxy.storage.backends.redis import RedisCache, _decode, _encode, build
+from proxy.storage.backends.redis import RedisCache, _decode, _encode
 from tests.storage.servers import Server, await_that, redis_cluster, redis_sentinel, running
 
 MINUTE = Seconds(60)
@@ -45,7 +45,7 @@ async def make() -> AsyncIterator[Make]:
 
     def one(location, **more) -> RedisCache:
         options = more.pop("options", {})
-        made.append(build(location, options, **more))
+        made.append(RedisCache.build(location, options | more))
         return made[-1]
 
     yield one
@@ -284,7 +284,7 @@ async def test_clear_takes_what_begins_with_the_prefix(
 
 async def test_clear_all_takes_the_database(make: Make, server: Server, admin: redis.Redis) -> None:
     admin.set("another's", 1)
-    await make(f"unix://{server.name}", prefix="ours:", clear_all=True).clear()
+    await make(f"unix://{server.name}", prefix="ours:", clear="all").clear()
     assert admin.dbsize() == 0
 
 
@@ -502,6 +502,8 @@ async def test_classes_of_the_library(
         pytest.param("redis+sentinel://h:1", {}, "no name of a leader", id="sentinel-without-a-name"),
         pytest.param("redis+sentinel://h:1/pages/x", {}, "the number of a database, found 'x'", id="sentinel-db"),
         pytest.param("redis+cluster://h:1,", {}, "host:port between commas", id="cluster-without-a-host"),
+        pytest.param(6379, {}, "LOCATION: expected one server or a list of them, found int", id="a-number"),
+        pytest.param("redis://h", {"clear": "some"}, "OPTIONS.clear: expected own or all, found 'some'", id="clear"),
         pytest.param("redis://h", {"db": "ten"}, "OPTIONS.db: expected the number of a database, found 'ten'", id="db"),
         pytest.param("redis://h", {"db": -1}, "OPTIONS.db", id="negative-db"),
         pytest.param("redis://h", {"pasword": "x"}, "OPTIONS.pasword: expected one of client_name, cred", id="unknown"),
@@ -513,6 +515,6 @@ async def test_classes_of_the_library(
 )
 def test_a_setting_that_is_wrong(location: object, options: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)) as caught:
-        build(location, options)
+        RedisCache.build(location, options)
     assert "hidden@" not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -10,6 +10,15 @@ Location = str | Sequence[str]
 """One server, several of them between ``;`` or ``,``, or a list."""
 
 
+def checked_location(location: object) -> Location:
+    """Return it; ValueError when it is neither text nor a list of texts."""
+    if isinstance(location, str):
+        return location
+    if isinstance(location, Sequence) and all(isinstance(server, str) for server in location):
+        return list(location)
+    raise ValueError(f"LOCATION: expected one server or a list of them, found {type(location).__name__}")
+
+
 def split_location(location: Location) -> list[str]:
     """Return the servers, without the blanks around them; ValueError when there is none."""
     parts = re.split("[;,]", location) if isinstance(location, str) else location

@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from proxy.config.units import Seconds
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import from_decimal, to_decimal
-from proxy.storage.backends.locations import Location
+from proxy.storage.backends.locations import Location, checked_location
 from proxy.storage.backends.redis_servers import Servers
 
 _MARKER = b"\x00"
@@ -57,6 +57,18 @@ class RedisCache(Backend):
         self._servers = Servers(location, options or {})
         self._prefix = prefix
         self._clear_all = clear_all
+
+    @classmethod
+    def build(cls, location: object, options: Mapping[str, object]) -> RedisCache:
+        """Make the cache that one entry of CACHES describes; ValueError says which setting is wrong.
+
+        Two options are not the library's: ``prefix``, and ``clear``, which is ``own`` or ``all``.
+        """
+        options = dict(options)
+        prefix, clear = options.pop("prefix", ""), options.pop("clear", "own")
+        if clear not in {"own", "all"}:
+            raise ValueError(f"OPTIONS.clear: expected own or all, found {clear!r}")
+        return cls(checked_location(location), options, prefix=str(prefix), clear_all=clear == "all")
 
     async def get(self, key: str) -> Value | None:
         server = self._servers.reader()
@@ -187,13 +199,6 @@ class RedisCache(Backend):
 
     async def close(self) -> None:
         await self._servers.close()
-
-
-def build(
-    location: Location, options: Mapping[str, object], *, prefix: str = "", clear_all: bool = False
-) -> RedisCache:
-    """Make the cache of an alias of ``CACHES``; see RedisCache."""
-    return RedisCache(location, options, prefix=prefix, clear_all=clear_all)
 
 
 def _encode(value: Value) -> bytes | None:

@@ -1,0 +1,312 @@
+"""Which memcached holds a key, how is it asked through pymemcache, and what when it does not answer?
+
+A key goes to the server that pymemcache's HashClient picks, so that a Django application may share them. Other than
+there it never moves: while a server is away its keys are misses, so that no former value comes up when it is back.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from operator import methodcaller
+from typing import Any, Protocol, TypeVar
+
+from pymemcache.client.base import PooledClient, normalize_server_spec
+from pymemcache.client.rendezvous import RendezvousHash
+from pymemcache.exceptions import (
+    MemcacheClientError,
+    MemcacheError,
+    MemcacheServerError,
+    MemcacheUnexpectedCloseError,
+    MemcacheUnknownError,
+)
+
+from proxy.config.units import Seconds, UnixTime
+from proxy.errors import StorageError
+from proxy.storage.backends.base import Value
+from proxy.storage.backends.decimals import from_decimal
+
+_Result = TypeVar("_Result")
+
+#: How pymemcache marks what it wrote; libmemcached's clients mark numbers with 4.
+FLAG_BYTES = 0
+FLAG_INTEGER = 2
+_FLAG_LONG = 4
+
+#: What memcached keeps beside key and value in the same chunk: 48 bytes of head, 8 of CAS, flags, and line ends.
+OVERHEAD = 80
+
+#: The largest number that memcached counts to; it goes on with 0 after it.
+LARGEST = 2**64 - 1
+_THIRTY_DAYS = 30 * 24 * 3600
+#: memcached counts with 32 bits, to the 19th of January 2038.
+_LAST = 2**31 - 1
+
+_LOST = (OSError, MemcacheUnexpectedCloseError, MemcacheUnknownError, ValueError, IndexError)
+
+
+class Ring(Protocol):
+    """Servers that share the keys between them. Each method runs in a thread; several may run at once.
+
+    ``expire`` is what memcached takes: 0 for never, seconds, or a time since 1970.
+    """
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
+        """Return the values there are."""
+
+    def set_many(self, values: Mapping[str, Value], expire: int) -> list[str]:
+        """Keep them; return the keys of those that could not be, under which there is nothing then."""
+
+    def add(self, key: str, value: Value, expire: int) -> bool:
+        """Keep the value if there is none; tell whether there was none."""
+
+    def touch(self, key: str, expire: int) -> bool:
+        """Give the value another timeout; False when there is none."""
+
+    def delete(self, key: str) -> bool:
+        """Forget the value; tell whether there was one."""
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        """Forget the values."""
+
+    def count(self, key: str, delta: int) -> int | None:
+        """Add to a number with memcached's own command; None when there is none, TypeError when it is none."""
+
+    def move(self, key: str, to: str) -> bool:
+        """Move the value and its timeout; False when there is none."""
+
+    def flush_all(self) -> None:
+        """Forget everything that the servers hold."""
+
+    def close(self) -> None:
+        """Close every connection; the next operation opens them again."""
+
+
+class Plain:
+    """How a value lies in memcached: a number as its digits with a flag, bytes as they are."""
+
+    def serialize(self, key: object, value: Value) -> tuple[bytes, int]:
+        del key
+        return (b"%d" % value, FLAG_INTEGER) if isinstance(value, int) else (value, FLAG_BYTES)
+
+    def deserialize(self, key: object, value: bytes, flags: int) -> Value:
+        # ``decr`` leaves blanks where there were more digits; and what says to be a number need not be one.
+        del key
+        number = from_decimal(value.rstrip(b" ")) if flags & (FLAG_INTEGER | _FLAG_LONG) else None
+        return value if number is None else number
+
+
+class Node:
+    """One server, and whether it is worth asking."""
+
+    def __init__(self, server: str, options: Mapping[str, Any], rests: Rests) -> None:
+        """Open nothing; ``options`` are those of pymemcache's client."""
+        address = normalize_server_spec(server)
+        self.name = address if isinstance(address, str) else "{}:{}".format(*address)
+        self._client = PooledClient(address, serde=Plain(), default_noreply=False, **options)
+        self._rests = rests
+        self._failures = 0
+        self._until = float("-inf")
+        self._limit: int | None = None
+
+    def ask(self, what: Callable[[PooledClient], _Result], again: bool = True) -> _Result:
+        """Return the answer, or raise what the client does; ``Lost`` when the server is not there.
+
+        A connection that turns out to be cut gets another try: the server may have been started anew.
+        """
+        if self._rests.now() < self._until:
+            raise Lost(f"memcached at {self.name}: it has failed and is being left alone")
+        try:
+            try:
+                found = what(self._client)
+            except _LOST as error:
+                self._client.close()
+                if not again or isinstance(error, TimeoutError):
+                    raise
+                found = what(self._client)
+        except _LOST as error:
+            self._client.close()
+            self._failures += 1
+            self._until = self._rests.now() + self._rests.after(self._failures)
+            raise Lost(f"memcached at {self.name}: {_text(error)}") from error
+        self._failures = 0
+        return found
+
+    def largest(self) -> int:
+        """Return how many bytes key and value may have together; the server is asked once."""
+        if self._limit is None:
+            said = self.ask(lambda client: client.stats("settings")).get(b"item_size_max", 2**20)
+            self._limit = int(said) - OVERHEAD
+        return self._limit
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class Lost(StorageError):
+    """A server is not there: its keys are misses, where these are wanted."""
+
+
+class Rests:
+    """How long a server that failed is left alone."""
+
+    def __init__(self, now: Callable[[], float], short: Seconds, attempts: int, long: Seconds) -> None:
+        """``short`` seconds for the first failures in a row, ``attempts`` of them, and then ``long`` ones."""
+        self.now = now
+        self._short, self._attempts, self._long = short, attempts, long
+
+    def after(self, failures: int) -> Seconds:
+        return self._short if failures <= self._attempts else self._long
+
+
+class PymemcacheRing:
+    """The servers of one LOCATION, asked through pymemcache."""
+
+    def __init__(self, nodes: Iterable[Node], wall: Callable[[], UnixTime], *, losing_is_missing: bool) -> None:
+        """``losing_is_missing`` makes misses of the keys of a server that is not there; else they are errors."""
+        self._wall = wall
+        self._losing_is_missing = losing_is_missing
+        self._nodes = {node.name: node for node in nodes}
+        self._hash = RendezvousHash(list(self._nodes))
+
+    def node(self, key: str) -> Node:
+        """Return the server that holds the key."""
+        return self._nodes[self._hash.get_node(key)]
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
+        found: dict[str, Value] = {}
+        for node, own in self._by_node(keys):
+            found |= self._ask(node, {}, methodcaller("get_many", own))
+        return found
+
+    def set_many(self, values: Mapping[str, Value], expire: int) -> list[str]:
+        failed: list[str] = []
+        for node, own in self._by_node(values):
+            failed += self._bear(node, own, partial(_store, node, {key: values[key] for key in own}, expire))
+        return failed
+
+    def add(self, key: str, value: Value, expire: int) -> bool:
+        node = self.node(key)
+        if size(key, value) > self._bear(node, 0, node.largest):
+            return not self.get_many([key])
+        return self._ask(node, False, methodcaller("add", key, value, expire))
+
+    def touch(self, key: str, expire: int) -> bool:
+        return self._ask(self.node(key), False, methodcaller("touch", key, expire))
+
+    def delete(self, key: str) -> bool:
+        return self._ask(self.node(key), False, methodcaller("delete", key))
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for node, own in self._by_node(keys):
+            self._ask(node, None, methodcaller("delete_many", own))
+
+    def count(self, key: str, delta: int) -> int | None:
+        node = self.node(key)
+        return self._bear(node, None, partial(node.ask, partial(_count, key=key, delta=delta), again=False))
+
+    def move(self, key: str, to: str) -> bool:
+        """Copy and delete, again from the start where the value was changed in between."""
+        node = self.node(key)
+        while True:
+            found, token = self._ask(node, (None, None), methodcaller("gets", key))
+            left = self._ask(node, None, partial(_left, key=key))
+            if found is None or left is None:
+                return False
+            if key == to:
+                return True
+            if self.set_many({to: found}, 0 if left < 0 else to_expire(Seconds(left), self._wall)):
+                return False
+            # With an expiry in the past, to store is to delete; False: there is another value by now.
+            if self._ask(node, None, methodcaller("cas", key, found, token, -1)) is not False:
+                return True
+
+    def flush_all(self) -> None:
+        for node in self._nodes.values():
+            self._ask(node, None, methodcaller("flush_all"))
+
+    def close(self) -> None:
+        for node in self._nodes.values():
+            node.close()
+
+    def _by_node(self, keys: Iterable[str]) -> list[tuple[Node, list[str]]]:
+        shares: dict[str, list[str]] = {}
+        for key in dict.fromkeys(keys):
+            shares.setdefault(self.node(key).name, []).append(key)
+        return [(self._nodes[name], own) for name, own in shares.items()]
+
+    def _ask(self, node: Node, missing: _Result, what: Callable[[PooledClient], Any]) -> _Result:
+        answer: _Result = self._bear(node, missing, partial(node.ask, what))
+        return answer
+
+    def _bear(self, node: Node, missing: _Result, what: Callable[[], _Result]) -> _Result:
+        """Do it, and return what is missing for one when the server is not there."""
+        try:
+            return what()
+        except Lost:
+            if self._losing_is_missing:
+                return missing
+            raise
+        except MemcacheError as error:
+            raise StorageError(f"memcached at {node.name}: {_text(error)}") from error
+
+
+def _store(node: Node, values: Mapping[str, Value], expire: int) -> list[str]:
+    """Keep values in one server; return the keys of those that it does not take, whose former values go."""
+    most = node.largest()
+    failed = [key for key, value in values.items() if size(key, value) > most]
+    fitting = {key: value for key, value in values.items() if key not in failed}
+    try:
+        failed += node.ask(methodcaller("set_many", fitting, expire)) if fitting else []
+    except MemcacheServerError:
+        # It said no in the middle, and what it said of the others is lost.
+        failed += [key for key, value in fitting.items() if not _store_one(node, key, value, expire)]
+    if failed:
+        node.ask(methodcaller("delete_many", failed))
+    return failed
+
+
+def _store_one(node: Node, key: str, value: Value, expire: int) -> bool:
+    try:
+        return bool(node.ask(methodcaller("set", key, value, expire)))
+    except MemcacheServerError:
+        return False
+
+
+def _count(client: PooledClient, key: str, delta: int) -> int | None:
+    try:
+        counted: int | None = client.incr(key, delta) if delta >= 0 else client.decr(key, min(-delta, LARGEST))
+    except MemcacheClientError as error:
+        raise TypeError(_text(error)) from None
+    return counted
+
+
+def _left(client: PooledClient, key: str) -> int | None:
+    """Return the seconds until the value goes, -1 when it never does, None when there is none."""
+    said = client.raw_command(b"mg " + key.encode() + b" t")
+    found = re.fullmatch(rb"HD t(-?\d+)", said.strip())
+    return int(found[1]) if found else None
+
+
+def size(key: str, value: Value) -> int:
+    """Return the bytes of key and value."""
+    return len(key.encode()) + (len(value) if isinstance(value, bytes) else len(b"%d" % value))
+
+
+def to_expire(timeout: Seconds | None, wall: Callable[[], UnixTime]) -> int:
+    """Return what memcached takes for a timeout; what it cannot count to never ends."""
+    if timeout is None or timeout > _LAST:
+        return 0
+    seconds = math.ceil(timeout)
+    if seconds <= _THIRTY_DAYS:
+        return seconds
+    until = seconds + int(wall())  # it reads more than thirty days as a time since 1970
+    return until if until <= _LAST else 0
+
+
+def _text(error: Exception) -> str:
+    said = error.args[0] if error.args and isinstance(error.args[0], bytes) else str(error)
+    text = said.decode(errors="replace") if isinstance(said, bytes) else said
+    return " ".join(text.split()) or type(error).__name__
