@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import warnings
 
-from proxy.storage.backends.base import Value
+from proxy.storage.backends.base import Pickled, Value
 
 _WARNING = "SERIALIZER: pickle runs whatever code a stored value holds; everybody who can write to the store can use it"
 
@@ -22,7 +22,7 @@ class PickleSerializer:
 
     def dumps(self, value: object) -> Value:
         """Return the number itself, or a pickle."""
-        return value if type(value) is int else pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        return value if type(value) is int else Pickled(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
     def loads(self, data: Value) -> object:
         """Return the number, or what the pickle makes."""

@@ -380,6 +380,16 @@ async def test_what_cannot_be_read_is_a_miss_and_is_replaced(cache: Using, garba
     assert await cache.get("k") == "made"
 
 
+async def test_pickles_where_they_are_named(store: Store) -> None:
+    async with using(store, "async", SERIALIZER="pickle") as cache:
+        await cache.set("k", {1j: Decimal})
+        assert await cache.get("k") == {1j: Decimal}
+        await cache.incr_version("k")
+        assert await cache.get_many(["k"], version=2) == {"k": {1j: Decimal}}
+        await cache.set("n", 1)
+        assert await cache.incr("n") == 2
+
+
 async def test_clear(cache: Using) -> None:
     await cache.set("k", 1)
     await cache.set("k", 2, version=2)

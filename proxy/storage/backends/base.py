@@ -17,6 +17,12 @@ Value = bytes | int
 """Serialised, or a number, which a backend keeps so that ``incr`` is atomic and other programs can read it."""
 
 
+class Pickled(bytes):
+    """A value that is a pickle: a store that marks the form of values, as memcached's clients do, marks it as one."""
+
+    __slots__ = ()
+
+
 class InvalidCacheBackendError(SitecacheError):
     """There is no such alias, or what it names cannot be used; the text says which and why."""
 

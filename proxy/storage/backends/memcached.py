@@ -54,6 +54,8 @@ _PATIENCE = 2
 class MemcachedCache(Backend):
     """The contract on a ring of memcached servers, whose client is synchronous: it is asked in threads."""
 
+    strict_keys = True
+
     def __init__(self, ring: Ring, wall: Callable[[], UnixTime], threads: int = _THREADS) -> None:
         """``wall`` tells the time since 1970, in which memcached counts timeouts of more than thirty days."""
         self._ring = ring

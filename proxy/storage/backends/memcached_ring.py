@@ -25,13 +25,14 @@ from pymemcache.exceptions import (
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
-from proxy.storage.backends.base import Value
+from proxy.storage.backends.base import Pickled, Value
 from proxy.storage.backends.decimals import from_decimal
 
 _Result = TypeVar("_Result")
 
 #: How pymemcache marks what it wrote; libmemcached's clients mark numbers with 4.
 FLAG_BYTES = 0
+FLAG_PICKLE = 1
 FLAG_INTEGER = 2
 _FLAG_LONG = 4
 
@@ -85,15 +86,19 @@ class Ring(Protocol):
 
 
 class Plain:
-    """How a value lies in memcached: a number as its digits with a flag, bytes as they are."""
+    """How a value lies in memcached: a number as its digits with a flag, bytes as they are, a pickle with its flag."""
 
     def serialize(self, key: object, value: Value) -> tuple[bytes, int]:
         del key
-        return (b"%d" % value, FLAG_INTEGER) if isinstance(value, int) else (value, FLAG_BYTES)
+        if isinstance(value, int):
+            return b"%d" % value, FLAG_INTEGER
+        return value, FLAG_PICKLE if isinstance(value, Pickled) else FLAG_BYTES
 
     def deserialize(self, key: object, value: bytes, flags: int) -> Value:
         # ``decr`` leaves blanks where there were more digits; and what says to be a number need not be one.
         del key
+        if flags == FLAG_PICKLE:
+            return Pickled(value)
         number = from_decimal(value.rstrip(b" ")) if flags & (FLAG_INTEGER | _FLAG_LONG) else None
         return value if number is None else number
 
