@@ -18,7 +18,7 @@ import uvloop
 
 from proxy.config.model import AccessLog as AccessLogStyle
 from proxy.config.model import CacheConfig, CacheOptions, Config
-from proxy.config.units import UnixTime
+from proxy.config.units import Seconds, UnixTime
 from proxy.deadlines import Deadlines
 from proxy.downstream.connection import Clients, Serving
 from proxy.downstream.listeners import close_listeners, open_listeners, shown
@@ -40,10 +40,17 @@ from proxy.ops.snapshot import Snapshot, take, total
 from proxy.ops.sources import Sources, Store
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.rules import Rules
+from proxy.storage.backends.base import Backend
 from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.guard import Guard
+from proxy.storage.registry import open_cache
+from proxy.storage.remote import RemoteResponses, Start, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
 from proxy.upstream.client import Origin
 from proxy.upstream.pool import Pool
+
+#: How long a request waits for a storage; then the page comes from the origin.
+_STORAGE_DEADLINE = Seconds(0.05)
 
 
 def clock() -> UnixTime:
@@ -72,6 +79,7 @@ class Worker:
     pool: Pool
     deadlines: Deadlines
     log: AccessLog | None
+    storage: Backend | None
 
     def snapshot(self) -> Snapshot:
         """Return what it has counted."""
@@ -94,13 +102,14 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
     deadlines = Deadlines(asyncio.get_running_loop())
     rules = rules_of(config)
     alias = config.CACHE_MIDDLEWARE_ALIAS
-    memory, responses = _responses(config.CACHES[alias], rules, config.limits.variants)
+    # The driver is made of them, and runs what they start.
+    pages = _pages(config, rules, lambda work: driver.tasks.start(work))  # noqa: PLW0108
     log = AccessLog(config.access_log, writer, lambda: writer.lost) if writer is not None else None
     counters = Counters(log)
     flights = Flights()
     pool = Pool(config.upstream, deadlines, time.monotonic)
     origin = Origin(pool)
-    site = Site(origin, responses, rules, _scope(config))
+    site = Site(origin, pages.responses, rules, _scope(config))
     replies = Replies(counters, clock)
     driver = Driver(site, Fetcher(site, flights, replies, clock), flights, replies, counters, clock)
     limits = config.limits
@@ -122,25 +131,42 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
         origin=origin,
         flights=flights,
         exchanges=driver.tasks,
-        stores={} if memory is None else {alias: Store(memory, options.MAX_ENTRIES, options.MAX_BYTES)},
+        stores={} if pages.memory is None else {alias: Store(pages.memory, options.MAX_ENTRIES, options.MAX_BYTES)},
         started_at=clock(),
         usage=usage,
         dropped_lines=lambda: 0 if log is None else log.dropped,
     )
-    return Worker(Server(serving), driver, sources, pool, deadlines, log)
+    return Worker(Server(serving), driver, sources, pool, deadlines, log, pages.backend)
 
 
-def _responses(cache: CacheConfig, rules: Rules, variants: int) -> tuple[LocMemCache | None, Responses]:
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """Where pages are stored."""
+
+    responses: Responses
+    memory: LocMemCache | None = None
+    backend: Backend | None = None
+    """What has to be waited for, and closed in the end."""
+
+
+def _pages(config: Config, rules: Rules, start: Start) -> _Pages:
+    alias = config.CACHE_MIDDLEWARE_ALIAS
+    cache = config.CACHES[alias]
     if cache.BACKEND == "dummy":
-        return None, NoResponses()
-    options = _bounds(cache)
-    memory = LocMemCache(
-        clock,
-        max_entries=options.MAX_ENTRIES,
-        cull_frequency=options.CULL_FREQUENCY,
-        max_bytes=options.MAX_BYTES,
-    )
-    return memory, MemoryResponses(memory, rules.ignored_cookies, variants)
+        return _Pages(NoResponses())
+    if cache.BACKEND == "locmem":
+        options = _bounds(cache)
+        memory = LocMemCache(
+            clock,
+            max_entries=options.MAX_ENTRIES,
+            cull_frequency=options.CULL_FREQUENCY,
+            max_bytes=options.MAX_BYTES,
+        )
+        return _Pages(MemoryResponses(memory, rules.ignored_cookies, config.limits.variants), memory)
+    backend = open_cache(alias, cache)
+    guard = Guard(_STORAGE_DEADLINE, time.monotonic)
+    make_key = partial(page_key, cache)
+    return _Pages(RemoteResponses(backend, guard, make_key, rules.ignored_cookies, start), backend=backend)
 
 
 def _bounds(cache: CacheConfig) -> CacheOptions:
@@ -228,6 +254,8 @@ async def _serving(config: Config, listeners: Sequence[socket.socket]) -> AsyncI
         yield worker
     finally:
         worker.close()
+        if worker.storage is not None:
+            await worker.storage.close()
         if writer is not None:
             writer.close()
 

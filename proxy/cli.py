@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,18 +16,14 @@ import click
 from proxy import __version__
 from proxy.config.load import Loaded, backend_fault, load
 from proxy.config.memory_limit import memory_limit
-from proxy.config.model import CacheConfig, Config, plain_options
+from proxy.config.model import CacheConfig, Config
 from proxy.config.pitfalls import warnings
 from proxy.config.rules import usable_cores
 from proxy.config.show import show
-from proxy.config.wording import listed, quoted
 from proxy.errors import ConfigError, SitecacheError
 
 BAD_CONFIGURATION = 2
 """The exit code; click gives the same for a command line it cannot read."""
-
-PAGE_CACHES = ("locmem", "dummy")
-"""Backends that pages can be served from; any other cache of CACHES may be there beside them."""
 
 _OVERRIDES: tuple[Callable[[Any], Any], ...] = (
     click.option("--upstream", metavar="URL", help="The application: http://host:port, https://host or unix:/path."),
@@ -63,7 +59,6 @@ def serve(parts: Parts | None, /, file: str | None, **options: object) -> None:
     parts = parts or Parts()
     loaded = _load(file, options)
     _judge(loaded, parts)
-    _holds_pages(loaded)
     _warn(loaded)
     sys.exit(parts.run(loaded.config))
 
@@ -95,11 +90,9 @@ def _run(config: Config) -> int:
 
 
 def _build(alias: str, cache: CacheConfig) -> object:
-    from proxy.storage.registry import Opening, builder  # noqa: PLC0415  the same
+    from proxy.storage.registry import open_cache  # noqa: PLC0415  the same
 
-    options = plain_options(cache)
-    entry = {each.name: getattr(cache, each.name) for each in fields(cache)} | {"OPTIONS": options}
-    return builder(Opening(alias, cache.BACKEND, cache.LOCATION, options, entry))()
+    return open_cache(alias, cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +114,6 @@ def _judge(loaded: Loaded, parts: Parts) -> None:
             faults.append(backend_fault(loaded, alias, error))
     if faults:
         _refuse(ConfigError(*faults))
-
-
-def _holds_pages(loaded: Loaded) -> None:
-    alias = loaded.config.CACHE_MIDDLEWARE_ALIAS
-    backend = loaded.config.CACHES[alias].BACKEND
-    if backend not in PAGE_CACHES:
-        unfit = f"BACKEND: expected a backend that can hold pages in this version ({listed(PAGE_CACHES)}), found "
-        _refuse(ConfigError(backend_fault(loaded, alias, ValueError(unfit + quoted(backend)))))
 
 
 def _load(file: str | None, options: dict[str, object]) -> Loaded:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 
+from proxy.config.model import CacheConfig, plain_options
 from proxy.storage.backends.base import Backend, InvalidCacheBackendError
 from proxy.storage.custom import Custom
 
@@ -40,6 +41,13 @@ class Opening:
     """The whole entry, for a class of the operator's own."""
     shared: Mapping[str, object] = field(default_factory=dict)
     """Settings that stand beside CACHES and that some backends take among their options: DATABASES and ROUTER."""
+
+
+def open_cache(alias: str, cache: CacheConfig) -> Backend:
+    """Make the cache that an entry of the configuration names, connecting to nothing yet."""
+    options = plain_options(cache)
+    entry = {each.name: getattr(cache, each.name) for each in fields(cache)} | {"OPTIONS": options}
+    return builder(Opening(alias, cache.BACKEND, cache.LOCATION, options, entry))()
 
 
 def builder(opening: Opening) -> Callable[[], Backend]:

@@ -14,7 +14,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
+from pkgutil import resolve_name
 
+from proxy.config.model import CacheConfig
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.message.heads import Request
@@ -39,6 +42,16 @@ _WRITE_DEADLINE = Seconds(2)
 _AGAIN = 1.0
 
 Key = PrimaryKey | VariantKey
+Start = Callable[[Coroutine[object, object, None]], None]
+"""Runs what nobody waits for, until it is done."""
+
+
+def page_key(cache: CacheConfig, key: bytes) -> str:
+    """Return the key under which a cache keeps what is stored under one of ours, made as CACHES says."""
+    name = f"page.{blake2b(key, digest_size=20).hexdigest()}"
+    if cache.KEY_FUNCTION is None:
+        return f"{cache.KEY_PREFIX}:{cache.VERSION}:{name}"
+    return str(resolve_name(cache.KEY_FUNCTION)(name, cache.KEY_PREFIX, cache.VERSION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,7 @@ class RemoteResponses:
         guard: Guard,
         make_key: Callable[[bytes], str],
         ignored_cookies: IgnoredCookies,
-        start: Callable[[Coroutine[object, object, None]], None],
+        start: Start,
     ) -> None:
         """``make_key`` makes the backend's key for one of ours; ``start`` runs what nobody waits for."""
         self._backend = backend

@@ -160,19 +160,6 @@ def test_serve_has_other_caches_beside_the_one_of_the_pages(tmp_path: Path) -> N
     assert len(runs.configs) == 1
 
 
-@pytest.mark.parametrize("backend", ["filebased", "redis", "pymemcache", "pylibmc", "db", "my.own.Cache"])
-def test_serve_refuses_to_keep_pages_where_it_cannot_yet(backend: str, tmp_path: Path) -> None:
-    file = tmp_path / "site.yaml"
-    file.write_text(f"upstream: http://a\nCACHES: {{default: {{BACKEND: {backend}}}}}\n")
-    runs = Runs()
-    parts = Parts(runs, Judge("", ValueError()))
-    got = CliRunner().invoke(main, ["serve", "--config", str(file)], obj=parts)
-    assert (got.exit_code, runs.configs) == (2, [])
-    expected = "a backend that can hold pages in this version (locmem or dummy)"
-    assert got.stderr == f'config error: {file}:2: CACHES.default.BACKEND: expected {expected}, found "{backend}"\n'
-    assert CliRunner().invoke(main, ["check", str(file)], obj=parts).exit_code == 0
-
-
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
