@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 MEMCACHE_MAX_KEY_LENGTH = 250
 
@@ -18,12 +18,11 @@ def default_key_func(key: object, key_prefix: str, version: object) -> str:
     return f"{key_prefix}:{version}:{key}"
 
 
-def objection(key: str, *, count_bytes: bool = False) -> str | None:
-    """Return what memcached would have against the key, in Django's words; by its rules the length is one in bytes."""
+def objections(key: str, *, count_bytes: bool = False) -> Iterator[str]:
+    """Say what memcached would have against the key, in Django's words; memcached itself counts the length in bytes."""
     length = len(key.encode(errors="surrogatepass")) if count_bytes else len(key)
     if length > MEMCACHE_MAX_KEY_LENGTH:
         longer = f"(longer than {MEMCACHE_MAX_KEY_LENGTH})"
-        return f"Cache key will cause errors if used with memcached: {key!r} {longer}"
+        yield f"Cache key will cause errors if used with memcached: {key!r} {longer}"
     if _REFUSED.search(key):
-        return f"Cache key contains characters that will cause errors if used with memcached: {key!r}"
-    return None
+        yield f"Cache key contains characters that will cause errors if used with memcached: {key!r}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from proxy.cache.keys import objection
+from proxy.cache.keys import objections
 from proxy.cache.loops import Store
 from proxy.cache.settings import Settings
 from proxy.config.units import Seconds
@@ -53,12 +53,10 @@ class Terms:
     def validate_key(self, key: str) -> None:
         """Warn of a key of the store that memcached would refuse; InvalidCacheKey where this store is one."""
         strict = self._store.kind.strict_keys
-        why = objection(key, count_bytes=strict)
-        if why is None:
-            return
-        if strict:
-            raise InvalidCacheKey(why)
-        warnings.warn(why, CacheKeyWarning, stacklevel=4)
+        for why in objections(key, count_bytes=strict):
+            if strict:
+                raise InvalidCacheKey(why)
+            warnings.warn(why, CacheKeyWarning, stacklevel=4)
 
     def make_and_validate_key(self, key: object, version: object = None) -> str:
         """Return the key of the store, when it is one."""

@@ -116,6 +116,19 @@ async def test_control_characters_and_blanks(lenient: Using, character: str) -> 
         await lenient.get(f"a{character}b")
 
 
+async def test_both_objections_are_told_each_once(lenient: Using) -> None:
+    with pytest.warns(CacheKeyWarning) as caught:
+        await lenient.get("a b c" * 60)
+    assert [str(warning.message).partition(":")[0].split()[2] for warning in caught] == ["will", "contains"]
+
+
+async def test_a_warning_names_the_line_of_the_caller() -> None:
+    async with using(store(LocMemCache), "sync") as opened:
+        with pytest.warns(CacheKeyWarning) as caught:
+            opened.cache.get("a b")
+    assert caught[0].filename == __file__
+
+
 async def test_bytes_are_counted_where_the_store_is_a_memcached(strict: Using) -> None:
     with pytest.raises(InvalidCacheKey, match="longer than 250"):
         await strict.set("\u5b57" * 100, 1)
