@@ -124,6 +124,20 @@ def test_a_page_in_files_outlives_the_proxy(start: Start, tmp_path: Path) -> Non
     assert get(port)[0] == "/page made 1 times"
 
 
+def test_a_page_in_memcached_outlives_the_proxy_and_a_dead_server_costs_misses(start: Start) -> None:
+    with running("memcached") as server:
+        cache = f"{{BACKEND: django.core.cache.backends.memcached.PyMemcacheCache, LOCATION: 'unix:{server.name}'}}"
+        process, port = start(cache)
+        assert get(port)[1].endswith("stored")
+        assert get(port)[1].startswith("hit")
+        assert process.stop() == 0
+        _, port = start(cache)
+        assert get(port)[0] == "/page made 1 times"
+        server.kill()
+        for number in range(20):
+            get(port, f"/{number}")
+
+
 def test_two_proxies_share_a_redis_unless_their_prefixes_differ(start: Start, redis: Server) -> None:
     _, first = start(in_redis(redis, KEY_PREFIX="a"))
     _, second = start(in_redis(redis, KEY_PREFIX="a"))
