@@ -76,6 +76,25 @@ def check(parts: Parts | None, /, file: str | None, **options: object) -> None:
 
 
 @main.command()
+@click.argument("tables", metavar="[TABLE]...", nargs=-1)
+@click.option("--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The configuration, in YAML.")
+@click.option("--database", metavar="ALIAS", default="default", show_default=True, help="Which one of DATABASES.")
+@click.option("--dry-run", is_flag=True, help="Show the SQL and make nothing.")
+def createcachetable(tables: tuple[str, ...], file: str | None, database: str, dry_run: bool) -> None:
+    """Make the table of each cache with the backend db, or only each TABLE."""
+    from proxy.storage.createcachetable import create_cache_tables  # noqa: PLC0415  an extra
+
+    loaded = _load(file, {})
+    _judge(loaded, Parts())
+    try:
+        for text in create_cache_tables(loaded.config.CACHES.values(), tables, database, dry_run=dry_run):
+            _echo(f"{text}\n", sys.stdout)
+    except (ValueError, SitecacheError) as error:
+        _echo(f"{error}\n", sys.stderr)
+        sys.exit(BAD_CONFIGURATION)
+
+
+@main.command()
 def version() -> None:
     """Show the versions of sitecache and of what it stands on."""
     _echo(f"sitecache {__version__}\nPython {platform.python_version()}\n", sys.stdout)

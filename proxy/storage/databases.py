@@ -39,7 +39,8 @@ class Routes:
 
     read: Sequence[str] = (DEFAULT,)
     write: str = DEFAULT
-    migrate: str = DEFAULT
+    migrate: str | None = None
+    """None: tables are made wherever somebody asks for it."""
 
     def db_for_read(self, _model: object, /, **_hints: object) -> str:
         """Return any one of the replicas."""
@@ -51,7 +52,7 @@ class Routes:
 
     def allow_migrate(self, db: str, _app_label: str, /, **_hints: object) -> bool:
         """Tell whether tables are made there."""
-        return db == self.migrate
+        return self.migrate in {None, db}
 
 
 class Options:
@@ -150,7 +151,7 @@ def _routes(router: Mapping[str, Any], urls: Mapping[str, URL]) -> Routes:
     read = router.get("read", write)
     routes = Routes([read] if isinstance(read, str) else list(read), write, router.get("migrate", write))
     for alias in (*routes.read, routes.write, routes.migrate):
-        if alias not in urls:
+        if alias is not None and alias not in urls:
             raise ValueError(f"ROUTER: expected one of {', '.join(urls)}, found {alias!r}")
     if not routes.read:
         raise ValueError("ROUTER.read: expected at least one alias, found none")

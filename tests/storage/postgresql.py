@@ -29,6 +29,14 @@ def as_nobody(*command: str | Path) -> list[str]:
     return [*given_up, *map(str, command)]
 
 
+class PostgreSQL(Server):
+    """It accepts connections before it is ready, and turns them away."""
+
+    def _accepts(self) -> bool:
+        ask = [programs() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return super()._accepts() and subprocess.run(ask, check=False).returncode == 0
+
+
 @contextmanager
 def postgresql() -> Iterator[Server]:
     """Start a server with the user ``cache`` and the database ``postgres``; it listens on a port of loopback only."""
@@ -48,7 +56,7 @@ def postgresql() -> Iterator[Server]:
             raise RuntimeError(done.stderr)
         port = free_port()
         options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=200")
-        server = Server(
+        server = PostgreSQL(
             as_nobody(programs() / "postgres", "-D", data, "-p", str(port), *[f"--{one}" for one in options]),
             ("127.0.0.1", port),
             directory,
