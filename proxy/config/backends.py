@@ -57,6 +57,20 @@ def dotted(text: str) -> str:
     return text
 
 
+def router(value: object) -> object:
+    """Give what decides between databases back; ValueError where it cannot be."""
+    if isinstance(value, str):
+        return dotted(value)
+    if value is not None and not (isinstance(value, dict) and all(_is_route(*route) for route in value.items())):
+        raise ValueError("")
+    return value
+
+
+def _is_route(name: str, aliases: object) -> bool:
+    several = aliases if name == "read" and isinstance(aliases, list) else [aliases]
+    return name in {"read", "write", "migrate"} and bool(several) and all(isinstance(each, str) for each in several)
+
+
 def kind_of_options(name: str) -> Any:
     """Return the type of OPTIONS; where the backend itself judges them, any mapping of plain values."""
     return _OPTIONS.get(name, Mapping[str, object])

@@ -38,7 +38,9 @@ _SHORT: Mapping[str, str] = {"upstream": "url", "admin": "listen"}
 """Sections whose single value stands for one of their keys."""
 
 
-_JUDGED = re.compile(r"(BACKEND|LOCATION|OPTIONS[^\s:]*): (?:expected (.*?), found )?(.*)", re.DOTALL)
+_JUDGED = re.compile(
+    r"(?:BACKEND: )?(BACKEND|(?:LOCATION|OPTIONS|DATABASES|ROUTER)[^\s:]*): (?:expected (.*?), found )?(.*)", re.DOTALL
+)
 _FROM_VARIABLES = re.compile(r"(?:\$\{\w+\}(?:, )?)+ at ")
 
 
@@ -72,18 +74,19 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
 def backend_fault(loaded: Loaded, alias: str, error: Exception) -> Fault:
     """Turn what a backend says of its settings into a fault, with the place where the setting stands.
 
-    Its text is ``OPTIONS.db: expected ..., found ...``, or the same of LOCATION or BACKEND, or anything.
+    Its text is ``OPTIONS.db: expected ..., found ...``, or the same of another setting, or anything.
     """
     cache = join("CACHES", alias)
     text = str(error).removeprefix(f"CACHES.{alias}.")
     judged = _JUDGED.fullmatch(text)
     at, expected, found = judged.groups() if judged else ("BACKEND", None, text)
+    path = at if at.startswith(("DATABASES", "ROUTER")) else f"{cache}.{at}"
     hidden = any(map(is_secret, at.split(".")))
     return Fault(
-        path=f"{cache}.{at}",
+        path=path,
         expected=expected or "what the backend can use",
         found="a value that is not shown" if hidden else one_line(masked(found), 300),
-        where=_where(loaded, f"{cache}.{at}") or _where(loaded, f"{cache}.BACKEND"),
+        where=_where(loaded, path) or _where(loaded, f"{cache}.BACKEND"),
     )
 
 

@@ -184,6 +184,10 @@ class Config:
     """How long a stale response may stand in for an origin that fails, where the origin did not say (RFC 5861 §4)."""
     cookies: CookieConfig = field(default_factory=CookieConfig)
     CACHES: Mapping[str, CacheConfig] = field(default_factory=lambda: DEFAULT_CACHES)
+    DATABASES: Mapping[str, str] = field(default_factory=dict)
+    """URLs of the databases that caches of the backend ``db`` lie in, by alias."""
+    ROUTER: object = None
+    """Aliases of DATABASES under ``read``, ``write`` and ``migrate``, or a dotted path; null is ``default``."""
     CACHE_MIDDLEWARE_ALIAS: str = "default"
     CACHE_MIDDLEWARE_SECONDS: Seconds = Seconds(600)
     """Lifetime of a 200 that says nothing about its own; 0 stores no such response."""

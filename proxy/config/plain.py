@@ -1,4 +1,4 @@
-"""What does a mapping hold that only a backend can judge?"""
+"""What does a value hold that only a backend can judge?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _TooMuch(Exception):
 
 @dataclass(slots=True)
 class PlainReader:
-    """One reading of a mapping into str, int, float, bool, None, list and dict."""
+    """One reading of a value into str, int, float, bool, None, list and dict."""
 
     faults: list[Fault] = field(default_factory=list)
     origins: dict[str, str] = field(default_factory=dict)
@@ -34,13 +34,13 @@ class PlainReader:
     """Paths whose value was refused, here or before."""
     _left: int = MOST_VALUES
 
-    def read(self, section: Section, path: str) -> dict[str, object]:
-        """Read the mapping; what is wrong is left out and noted."""
+    def read(self, value: Value, path: str) -> object:
+        """Read the value; what is wrong in it is noted."""
         try:
-            return self._mapping(section, path, DEEPEST, secret=False)
+            return self._value(value, path, DEEPEST, secret=False)
         except _TooMuch:
             expected = f"at most {MOST_VALUES} values, nested at most {DEEPEST} deep"
-            self._refuse(path, expected, "more", section)
+            self._refuse(path, expected, "more", value)
             return {}
 
     def _mapping(self, section: Section, path: str, depth: int, *, secret: bool) -> dict[str, object]:

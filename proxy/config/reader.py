@@ -114,6 +114,8 @@ class Reader:
             return None
         if is_dataclass(spot.type):
             return self.section(spot.type, value, spot.path)
+        if spot.type is object:
+            return self._plain(spot, value)
         if isinstance(spot.type, types.UnionType):
             one, several = get_args(spot.type)
             spot = replace(spot, type=several if isinstance(value, Items) else one)
@@ -148,14 +150,17 @@ class Reader:
             if not isinstance(item, Broken)
         }
 
-    def _plain(self, spot: _Spot, section: Section) -> dict[str, object]:
+    def _plain(self, spot: _Spot, value: Value) -> Any:
         reader = PlainReader()
-        read = reader.read(section, spot.path)
+        read = reader.read(value, spot.path)
         for fault in reader.faults:
             self._note(fault)
         self.bad |= reader.bad
         self.origins |= reader.origins
-        return read
+        try:
+            return read if reader.bad else spot.rule.accept(read)
+        except ValueError:
+            return self._refuse(spot.path, spot.expected, value)
 
     def _scalar(self, spot: _Spot, value: Value) -> Any:
         if not isinstance(value, Scalar):

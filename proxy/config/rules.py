@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
-from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options
+from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router
 from proxy.config.model import (
     AdminConfig,
     CacheConfig,
@@ -113,6 +113,7 @@ RULES: Mapping[tuple[type, str], Rule] = {
         f"a whole number from 1 to {MOST_WORKERS}, or auto", _between(1, MOST_WORKERS), {"auto": usable_cores}
     ),
     (Config, "trusted_proxies"): Rule('a network such as "10.0.0.0/8", or an address', _network),
+    (Config, "ROUTER"): Rule("aliases of DATABASES under read, write and migrate, or a dotted path", router),
     (UpstreamConfig, "url"): Rule(ORIGIN, lambda text: str(parse_origin(text)), if_missing=_GIVE_UPSTREAM),
     (UpstreamConfig, "max_idle"): _COUNT_OR_NONE,
     (UpstreamConfig, "ca_file"): Rule("the path of a file of certificates", _file),

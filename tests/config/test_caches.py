@@ -232,7 +232,24 @@ CACHES:
       nested:
         inside: [1]
       password: 5
+DATABASES: {x: 'postgresql://u:pw@h/db'}
+ROUTER: {read: [x]}
 """
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        pytest.param("null", None, id="none"),
+        pytest.param("{}", {}, id="all-default"),
+        pytest.param("{read: [a, b], write: c}", {"read": ["a", "b"], "write": "c"}, id="routes"),
+        pytest.param("{read: a, migrate: c}", {"read": "a", "migrate": "c"}, id="one-to-read-from"),
+        pytest.param("my.own.Router", "my.own.Router", id="own-class"),
+    ],
+)
+def test_router(written: str, read: object, tmp_path: Path) -> None:
+    got = loaded(f"upstream: http://a\nDATABASES: {{a: 'sqlite:////x'}}\nROUTER: {written}\n", tmp_path).config
+    assert ({"a": "sqlite:////x"}, read) == (got.DATABASES, got.ROUTER)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +265,9 @@ CACHES:
         pytest.param("a b", "LOCATION: expected a URL, found redis://u:pw@h", "site.yaml:7: CACHES.\"a b\".LOCATION: expected a URL, found redis://***@h", id="location"),
         pytest.param("a b", "BACKEND: Could not find\nit", "site.yaml:6: CACHES.\"a b\".BACKEND: expected what the backend can use, found Could not find\\nit", id="backend"),
         pytest.param("a b", "odd", "site.yaml:6: CACHES.\"a b\".BACKEND: expected what the backend can use, found odd", id="anything"),
+        pytest.param("a b", "DATABASES: expected one of x, found 'y'", "site.yaml:13: DATABASES: expected one of x, found 'y'", id="databases"),
+        pytest.param("a b", "CACHES.a b.BACKEND: DATABASES.x: expected a URL, found what is no URL", "site.yaml:13: DATABASES.x: expected a URL, found what is no URL", id="one-database"),
+        pytest.param("a b", "BACKEND: ROUTER.read: expected an alias, found none", "site.yaml:14: ROUTER.read: expected an alias, found none", id="router"),
         pytest.param("default", "OPTIONS.MAX_BYTES: expected more, found 1", "site.yaml:4: CACHES.default.OPTIONS.MAX_BYTES: expected more, found 1", id="default-value"),
     ],
 )  # fmt: skip

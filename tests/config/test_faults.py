@@ -269,6 +269,13 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("CACHES: {default: {BACKEND: redis, LOCATION: [a, 1]}}", "CACHES.default.LOCATION[1]: expected a string, found 1; put it in quotes if that is the text you mean", id="server-that-is-a-number"),
         line("CACHES: {default: {BACKEND: redis, LOCATION: {a: b}}}", "CACHES.default.LOCATION: expected a string, found a mapping", id="location-mapping"),
         line("CACHES: {default: {BACKEND: filebased, OPTIONS: {MAX_ENTRYS: 3}}}", 'CACHES.default.OPTIONS.MAX_ENTRYS: expected a known key, found an unknown key; did you mean "MAX_ENTRIES"?', id="option-of-files"),
+        # databases
+        line("DATABASES: sqlite", 'DATABASES: expected a mapping of names, found "sqlite"', id="databases-text"),
+        line("DATABASES: {a: 1}", "DATABASES.a: expected a string, found 1; put it in quotes if that is the text you mean", id="database-number"),
+        *(
+            line(f"ROUTER: {written}", f"ROUTER: expected aliases of DATABASES under read, write and migrate, or a dotted path, found {found}", id=f"router-{written}")
+            for written, found in (("mine", '"mine"'), ("5", "5"), ("[a]", "a list"), ("{reed: a}", "a mapping"), ("{read: []}", "a mapping"), ("{write: [a]}", "a mapping"))
+        ),
         # options that the backend judges
         line("CACHES: {default: {BACKEND: redis, OPTIONS: [db]}}", "CACHES.default.OPTIONS: expected a mapping of names, found a list", id="options-list"),
         line("CACHES: {default: {BACKEND: redis, OPTIONS: {db: 0x1}}}", "CACHES.default.OPTIONS.db: expected a number in decimal, found 0x1; put it in quotes if that is the text you mean", id="option-hexadecimal"),

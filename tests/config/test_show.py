@@ -103,6 +103,12 @@ def test_options_that_a_backend_judges(entry: str, expected: str, tmp_path: Path
     assert "pw" not in str(lines)
 
 
+def test_databases_and_their_passwords(tmp_path: Path) -> None:
+    text = "upstream: http://a\nDATABASES: {a: 'postgresql://u:pw@h/db'}\nROUTER: {read: [a]}\n"
+    assert '\n  a: "postgresql://***@h/db"' in shown(text, tmp_path)
+    assert "\nROUTER:\n  read: [a]" in shown(text, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
