@@ -87,9 +87,7 @@ def test_without_database_caches_there_is_nothing_to_do(place: Path) -> None:
     [
         pytest.param(["--database", "x"], {"one": "ct"}, "expected one of default, other, found 'x'", id="database"),
         pytest.param(["ct"], {}, "expected a cache with the backend db", id="no-such-cache"),
-        pytest.param(
-            [], {"one": {"BACKEND": "db", "LOCATION": "ct"}}, "OPTIONS.DATABASES: expected", id="no-databases"
-        ),
+        pytest.param([], {"one": {"BACKEND": "db", "LOCATION": "ct"}}, "DATABASES: expected", id="no-databases"),
     ],
 )
 def test_what_cannot_be_done_is_said(place: Path, args: list[str], caches: dict, says: str) -> None:

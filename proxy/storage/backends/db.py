@@ -22,7 +22,7 @@ from proxy.storage.engines import Engines
 
 _Result = TypeVar("_Result")
 
-_KNOWN = ("MAX_ENTRIES", "CULL_FREQUENCY", "DATABASES", "ROUTER")
+_KNOWN = ("MAX_ENTRIES", "CULL_FREQUENCY")
 #: Keys in one statement; SQLite takes 32,766 parameters, PostgreSQL 32,767.
 _AT_ONCE = 500
 #: What has expired is removed this often while values are stored, and this many at a time.
@@ -61,16 +61,13 @@ class DatabaseCache(Backend):
     def build(cls, location: object, options: Mapping[str, object]) -> DatabaseCache:
         """Make the cache that one entry of CACHES describes; ValueError says which setting is wrong.
 
-        Beside the limits, OPTIONS hold DATABASES, addresses by alias, and may hold a ROUTER (see read_databases).
+        Among the options stand the settings DATABASES and ROUTER too (see read_databases).
         """
         if not isinstance(location, str) or not location or "\0" in location:
             raise ValueError(f"LOCATION: expected the name of a table, found {location!r}")
         own = {name: value for name, value in options.items() if name not in {"DATABASES", "ROUTER"}}
         limits = read_limits(own, _KNOWN)
-        try:
-            databases = read_databases(options.get("DATABASES"), options.get("ROUTER"))
-        except ValueError as error:
-            raise ValueError(f"OPTIONS.{error}") from error
+        databases = read_databases(options.get("DATABASES"), options.get("ROUTER"))
         return cls(location, databases, _clock, limits)
 
     async def get(self, key: str) -> Value | None:
