@@ -77,8 +77,8 @@ class Store:
         return self.make(self.clock)
 
     def short(self, seconds: float = 1) -> Seconds:
-        """Return a timeout that can be waited for."""
-        return Seconds(seconds if self.kind.turns_clock else 1 if self.kind.whole_seconds else 0.1)
+        """Return a timeout that can be waited for, and that a busy machine does not use up between two operations."""
+        return Seconds(seconds if self.kind.turns_clock else 1 if self.kind.whole_seconds else 0.5)
 
     async def pass_by(self, timeout: Seconds, within: float = 20) -> None:
         """Let that time pass for everything that was set before.
