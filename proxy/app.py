@@ -163,7 +163,7 @@ def _pages(config: Config, rules: Rules, start: Start) -> _Pages:
             max_bytes=options.MAX_BYTES,
         )
         return _Pages(MemoryResponses(memory, rules.ignored_cookies, config.limits.variants), memory)
-    backend = open_cache(alias, cache)
+    backend = open_cache(alias, config)
     guard = Guard(_STORAGE_DEADLINE, time.monotonic)
     make_key = partial(page_key, cache)
     return _Pages(RemoteResponses(backend, guard, make_key, rules.ignored_cookies, start), backend=backend)

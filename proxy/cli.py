@@ -16,7 +16,7 @@ import click
 from proxy import __version__
 from proxy.config.load import Loaded, backend_fault, load
 from proxy.config.memory_limit import memory_limit
-from proxy.config.model import CacheConfig, Config
+from proxy.config.model import Config
 from proxy.config.pitfalls import warnings
 from proxy.config.rules import usable_cores
 from proxy.config.show import show
@@ -87,7 +87,7 @@ def createcachetable(tables: tuple[str, ...], file: str | None, database: str, d
     loaded = _load(file, {})
     _judge(loaded, Parts())
     try:
-        for text in create_cache_tables(loaded.config.CACHES.values(), tables, database, dry_run=dry_run):
+        for text in create_cache_tables(loaded.config, tables, database, dry_run=dry_run):
             _echo(f"{text}\n", sys.stdout)
     except (ValueError, SitecacheError) as error:
         _echo(f"{error}\n", sys.stderr)
@@ -108,10 +108,10 @@ def _run(config: Config) -> int:
     return run(config)
 
 
-def _build(alias: str, cache: CacheConfig) -> object:
+def _build(alias: str, config: Config) -> object:
     from proxy.storage.registry import open_cache  # noqa: PLC0415  the same
 
-    return open_cache(alias, cache)
+    return open_cache(alias, config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +119,16 @@ class Parts:
     """What the commands hand the configuration to."""
 
     run: Callable[[Config], int] = _run
-    build: Callable[[str, CacheConfig], object] = _build
+    build: Callable[[str, Config], object] = _build
     """Makes the cache of an alias, opening nothing; its ValueError or SitecacheError says what is wrong with it."""
 
 
 def _judge(loaded: Loaded, parts: Parts) -> None:
     """Let each backend say whether it can use its settings."""
     faults = []
-    for alias, cache in loaded.config.CACHES.items():
+    for alias in loaded.config.CACHES:
         try:
-            parts.build(alias, cache)
+            parts.build(alias, loaded.config)
         except (ValueError, SitecacheError) as error:
             faults.append(backend_fault(loaded, alias, error))
     if faults:

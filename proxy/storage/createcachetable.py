@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from proxy.config.model import CacheConfig, plain_options
+from proxy.config.model import Config
 from proxy.errors import StorageError
 from proxy.storage.databases import Databases, read_databases
 
@@ -59,21 +59,15 @@ async def create_cache_table(databases: Databases, alias: str, table: str, *, dr
     return f"Cache table '{table}' created."
 
 
-def create_cache_tables(
-    caches: Iterable[CacheConfig], names: Sequence[str], alias: str, *, dry_run: bool
-) -> Iterator[str]:
+def create_cache_tables(config: Config, names: Sequence[str], alias: str, *, dry_run: bool) -> Iterator[str]:
     """Make the table of each database cache; with names, make only these tables. For whoever has no event loop.
 
-    Gives what is to be shown. Raises as create_cache_table does, and ValueError when there is no database cache at all.
+    Gives what is to be shown. Raises as create_cache_table does, and ValueError when DATABASES or ROUTER is wrong.
     """
-    options = {str(cache.LOCATION): plain_options(cache) for cache in caches if cache.BACKEND == "db"}
-    if names and not options:
-        raise ValueError("CACHES: expected a cache with the backend db, which says where its database is, found none")
-    for table in dict.fromkeys(names) if names else options:
-        # A name that no cache has is a table in the database of the first.
-        known = options.get(table) or next(iter(options.values()))
-        databases = read_databases(known.get("DATABASES"), known.get("ROUTER"))
-        if text := asyncio.run(create_cache_table(databases, alias, table, dry_run=dry_run)):
+    tables = names or [str(cache.LOCATION) for cache in config.CACHES.values() if cache.BACKEND == "db"]
+    databases = read_databases(config.DATABASES, config.ROUTER) if tables else None
+    for table in dict.fromkeys(tables):
+        if databases and (text := asyncio.run(create_cache_table(databases, alias, table, dry_run=dry_run))):
             yield text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 
-from proxy.config.model import CacheConfig, plain_options
+from proxy.config.model import Config, plain_options
 from proxy.storage.backends.base import Backend, InvalidCacheBackendError
 from proxy.storage.custom import Custom
 
@@ -43,11 +43,13 @@ class Opening:
     """Settings that stand beside CACHES and that some backends take among their options: DATABASES and ROUTER."""
 
 
-def open_cache(alias: str, cache: CacheConfig) -> Backend:
-    """Make the cache that an entry of the configuration names, connecting to nothing yet."""
+def open_cache(alias: str, config: Config) -> Backend:
+    """Make the cache of that alias, connecting to nothing yet."""
+    cache = config.CACHES[alias]
     options = plain_options(cache)
     entry = {each.name: getattr(cache, each.name) for each in fields(cache)} | {"OPTIONS": options}
-    return builder(Opening(alias, cache.BACKEND, cache.LOCATION, options, entry))()
+    shared = {"DATABASES": config.DATABASES, "ROUTER": config.ROUTER}
+    return builder(Opening(alias, cache.BACKEND, cache.LOCATION, options, entry, shared))()
 
 
 def builder(opening: Opening) -> Callable[[], Backend]:

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from proxy import __version__
 from proxy.cli import Parts, main
-from proxy.config.model import AccessLog, CacheConfig, Config, plain_options
+from proxy.config.model import AccessLog, Config, plain_options
 from proxy.errors import SitecacheError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -124,7 +124,8 @@ class Judge:
     error: Exception
     asked: list[str] = field(default_factory=list)
 
-    def __call__(self, alias: str, cache: CacheConfig) -> object:
+    def __call__(self, alias: str, config: Config) -> object:
+        cache = config.CACHES[alias]
         self.asked.append(f"{alias} {cache.BACKEND} {dict(plain_options(cache))}")
         if alias == self.refused:
             raise self.error

@@ -18,16 +18,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "db.sqlite3"
 
 
-def run(place: Path, *args: str, **caches: object) -> Result:
+def run(place: Path, *args: str, settings: dict | None = None, **tables: str) -> Result:
     databases = {"default": f"sqlite:///{place}", "other": f"sqlite:///{place}.other"}
+    caches = {alias: {"BACKEND": "db", "LOCATION": table} for alias, table in tables.items()}
+    content = {"DATABASES": databases} if settings is None else settings
+    content |= {"upstream": "http://127.0.0.1:9", "CACHES": {"default": {"BACKEND": "locmem"}, **caches}}
     file = place.with_name("site.yaml")
-    made = {
-        alias: {"BACKEND": "db", "LOCATION": table, "OPTIONS": {"DATABASES": databases}}
-        if isinstance(table, str)
-        else table
-        for alias, table in caches.items()
-    }
-    content = {"upstream": "http://127.0.0.1:9", "CACHES": {"default": {"BACKEND": "locmem"}, **made}}
     file.write_text(yaml.safe_dump(content))
     return CliRunner().invoke(main, ["createcachetable", "--config", str(file), *args])
 
@@ -70,9 +66,9 @@ def test_another_database(place: Path) -> None:
 
 
 def test_a_router_that_forbids_it_says_nothing(place: Path) -> None:
-    options = {"DATABASES": {"default": f"sqlite:///{place}", "replica": f"sqlite:///{place}.other"}}
-    cache = {"BACKEND": "db", "LOCATION": "ct", "OPTIONS": options | {"ROUTER": {"read": ["replica"]}}}
-    done = run(place, "--database", "replica", one=cache)
+    databases = {"default": f"sqlite:///{place}", "replica": f"sqlite:///{place}.other"}
+    settings = {"DATABASES": databases, "ROUTER": {"read": ["replica"]}}
+    done = run(place, "--database", "replica", settings=settings, one="ct")
     assert (done.exit_code, done.output) == (0, "")
     assert tables(Path(f"{place}.other")) == []
 
@@ -86,8 +82,8 @@ def test_without_database_caches_there_is_nothing_to_do(place: Path) -> None:
     ("args", "caches", "says"),
     [
         pytest.param(["--database", "x"], {"one": "ct"}, "expected one of default, other, found 'x'", id="database"),
-        pytest.param(["ct"], {}, "expected a cache with the backend db", id="no-such-cache"),
-        pytest.param([], {"one": {"BACKEND": "db", "LOCATION": "ct"}}, "DATABASES: expected", id="no-databases"),
+        pytest.param([], {"settings": {}, "one": "ct"}, "DATABASES: expected", id="no-databases"),
+        pytest.param(["ct"], {"settings": {}}, "DATABASES: expected", id="no-databases-for-a-name"),
     ],
 )
 def test_what_cannot_be_done_is_said(place: Path, args: list[str], caches: dict, says: str) -> None:
