@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -77,6 +79,28 @@ def test_a_file(site: Path) -> None:
     assert default.get("k") == 1
     found["nothing"].set("k", 1)
     assert found["nothing"].get("k") is None
+
+
+def test_a_database_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    database = f"sqlite:///{tmp_path / 'values.sqlite'}"
+    path.write_text(
+        f"upstream: http://127.0.0.1\nDATABASES: {{default: '{database}'}}\n"
+        "CACHES: {default: {BACKEND: db, LOCATION: my_table}}\n"
+    )
+    made = [sys.executable, "-m", "proxy", "createcachetable", "--config", str(path)]
+    subprocess.run(made, check=True, capture_output=True, timeout=60)
+    found = Caches()
+    found.configure(path)
+    found["default"].set("k", {"a": 1})
+    found.configure(
+        {
+            "CACHES": {"default": {"BACKEND": "db", "LOCATION": "my_table"}},
+            "DATABASES": {"default": database},
+        }
+    )
+    assert found["default"].get("k") == {"a": 1}
+    found.close_all()
 
 
 def test_the_environment_names_the_file(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
