@@ -42,6 +42,8 @@ class Kind:
     """Bytes; a larger value is not kept, and ``set`` tells so. None: 2 MB fit."""
     any_key: bool = True
     """Keys may hold any characters and be longer than 250; else only what memcached takes."""
+    moves_timeout: bool = True
+    """``rename`` takes what is left of the timeout along; else the value gets Django's default."""
     processes: bool = True
     """Several processes see one store."""
     atomic_in_threads: bool = True

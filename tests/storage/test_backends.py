@@ -398,7 +398,8 @@ async def test_rename_keeps_the_timeout(cache: Backend, store: Store) -> None:
     for key in "abc":
         assert await cache.rename(key, f"to-{key}")
     await store.pass_by(store.short())
-    assert await cache.get_many(["to-a", "to-b", "to-c"]) == {"to-b": b"1", "to-c": b"1"}
+    longer = {} if store.kind.moves_timeout else {"to-a": b"1"}
+    assert await cache.get_many(["to-a", "to-b", "to-c"]) == {"to-b": b"1", "to-c": b"1"} | longer
 
 
 async def test_rename_to_itself(cache: Backend) -> None:

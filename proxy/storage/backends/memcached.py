@@ -47,6 +47,12 @@ _PYMEMCACHE: Allowed = {
     "tls_context": _OBJECT,
     "use_pooling": _BOOL,
 }
+_PYLIBMC: Allowed = {
+    "behaviors": ("a mapping", (Mapping,)),
+    "binary": _BOOL,
+    "password": ("text", (str,)),
+    "username": ("text", (str,)),
+}
 #: Seconds; pymemcache itself would wait for ever.
 _PATIENCE = 2
 
@@ -167,6 +173,24 @@ class PyMemcacheCache(MemcachedCache):
         except ValueError as error:
             raise ValueError(str(error) if str(error).startswith("LOCATION") else f"LOCATION: {error}") from error
         return cls(PymemcacheRing(nodes, wall_clock, losing_is_missing=losing_is_missing), wall_clock, threads)
+
+
+class PyLibMCCache(MemcachedCache):
+    """memcached through pylibmc, which picks servers as libmemcached does and speaks the binary protocol too.
+
+    Options are those of its client: ``binary``, ``username``, ``password`` and ``behaviors`` such as ``ketama``.
+    """
+
+    @classmethod
+    def build(cls, location: object, options: Mapping[str, object]) -> PyLibMCCache:
+        """Make the cache of one entry of CACHES; ValueError for a wrong setting, ImportError without pylibmc."""
+        try:
+            from proxy.storage.backends.pylibmc_ring import PylibmcRing  # noqa: PLC0415  # an extra of its own
+        except ImportError as error:
+            raise ImportError(f'PyLibMCCache needs pylibmc: pip install "sitecache[pylibmc]" ({error})') from error
+        given = _options(options, _PYLIBMC)
+        servers = [server.removeprefix("unix:") for server in split_location(checked_location(location))]
+        return cls(PylibmcRing(servers, given), wall_clock)
 
 
 def _options(options: Mapping[str, object], allowed: Allowed) -> dict[str, Any]:

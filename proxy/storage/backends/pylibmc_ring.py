@@ -1,0 +1,154 @@
+"""How is memcached asked through pylibmc, where libmemcached picks the server of a key?
+
+Its form of values is pylibmc's, in which numbers have flag 4. libmemcached cannot tell what is left of a timeout, so a
+value that is moved gets Django's default of 300 seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import pylibmc
+
+from proxy.config.units import Seconds
+from proxy.errors import StorageError
+from proxy.storage.backends.base import Value
+from proxy.storage.backends.decimals import from_decimal
+
+_Result = TypeVar("_Result")
+
+MOVED = Seconds(300)
+_FLAG_BYTES = 0
+_FLAG_INTEGER = 4
+_FLAGS_OF_NUMBERS = 2 | 4
+_MOST_TO_COUNT = 2**63 - 1
+
+#: Milliseconds, microseconds; libmemcached itself waits for an answer for ever. ``cas`` is what ``move`` needs.
+_BEHAVIORS = {"cas": True, "connect_timeout": 2000, "receive_timeout": 2_000_000, "send_timeout": 2_000_000}
+
+
+class _Client(pylibmc.Client):  # type: ignore[misc]  # it has no types
+    """A client that keeps bytes and numbers, and unpickles nothing."""
+
+    def serialize(self, value: Value) -> tuple[bytes, int]:
+        return (b"%d" % value, _FLAG_INTEGER) if isinstance(value, int) else (value, _FLAG_BYTES)
+
+    def deserialize(self, value: bytes, flags: int) -> Value:
+        number = from_decimal(value.rstrip(b" ")) if flags & _FLAGS_OF_NUMBERS else None
+        return value if number is None else number
+
+
+class PylibmcRing:
+    """The servers of one LOCATION. A server that is not there costs misses, as libmemcached's behaviors say."""
+
+    def __init__(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
+        """Open nothing; ``options`` are binary, username, password and behaviors. ValueError says what is wrong."""
+        self._names = ", ".join(servers)
+        self._secret = str(options.get("password") or "")
+        behaviors = _BEHAVIORS | dict(options.get("behaviors") or {})
+        self._make = partial(_Client, list(servers), **{**options, "behaviors": behaviors})
+        self._own = threading.local()
+        self._clients: list[_Client] = []
+        try:
+            self._make()
+        except (ValueError, TypeError, KeyError, pylibmc.Error) as error:
+            raise ValueError(f"LOCATION or OPTIONS of pylibmc: {self._text(error)}") from None
+
+    @property
+    def client(self) -> _Client:
+        """Return the client of this thread, since one must not be used by two at once."""
+        client: _Client | None = getattr(self._own, "client", None)
+        if client is None:
+            client = self._own.client = self._make()
+            self._clients.append(client)
+        return client
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
+        try:
+            found: dict[str, Value] = self.client.get_multi(keys)
+        except pylibmc.Error:
+            # One server that is away spoils the whole.
+            each = {key: self._bear(None, partial(self.client.get, key)) for key in keys}
+            return {key: value for key, value in each.items() if value is not None}
+        return found
+
+    def set_many(self, values: Mapping[str, Value], expire: int) -> list[str]:
+        failed = [key for key, value in values.items() if not self._store(key, value, expire)]
+        self.delete_many(failed)
+        return failed
+
+    def _store(self, key: str, value: Value, expire: int) -> bool:
+        try:
+            return bool(self._bear(False, partial(self.client.set, key, value, time=expire)))
+        except pylibmc.TooBig:
+            return False
+
+    def add(self, key: str, value: Value, expire: int) -> bool:
+        try:
+            return bool(self._bear(False, partial(self.client.add, key, value, time=expire)))
+        except pylibmc.TooBig:
+            return not self.get_many([key])
+
+    def touch(self, key: str, expire: int) -> bool:
+        return bool(self._bear(False, partial(self.client.touch, key, expire)))
+
+    def delete(self, key: str) -> bool:
+        return bool(self._bear(False, partial(self.client.delete, key)))
+
+    def delete_many(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.delete(key)
+
+    def count(self, key: str, delta: int) -> int | None:
+        if delta > _MOST_TO_COUNT:
+            raise OverflowError("pylibmc adds no more than 2**63 - 1")
+        count = partial(self.client.incr, key, delta) if delta >= 0 else partial(self.client.decr, key, -delta)
+        if delta < -_MOST_TO_COUNT:
+            count = partial(self.client.decr, key, _MOST_TO_COUNT)
+        try:
+            counted: int | None = self._bear(None, count)
+        except pylibmc.ClientError as error:
+            raise TypeError(self._text(error)) from None
+        return counted
+
+    def move(self, key: str, to: str) -> bool:
+        """Copy and delete, again from the start where the value was changed in between."""
+        while True:
+            found, token = self._bear((None, None), partial(self.client.gets, key))
+            if found is None:
+                return False
+            if key == to:
+                return True
+            if self.set_many({to: found}, int(MOVED)):
+                return False
+            # With an expiry in the past, to store is to delete.
+            if self._bear(True, partial(self.client.cas, key, found, token, time=-1)):
+                return True
+
+    def flush_all(self) -> None:
+        self._bear(None, self.client.flush_all)
+
+    def close(self) -> None:
+        clients, self._clients, self._own = self._clients, [], threading.local()
+        for client in clients:
+            client.disconnect_all()
+
+    def _bear(self, missing: _Result, what: Callable[[], _Result]) -> _Result:
+        """Do it, and return what is missing for one when there is none or its server is not there."""
+        try:
+            return what()
+        except (pylibmc.NotFound, pylibmc.DataExists):
+            return missing
+        except (pylibmc.ClientError, pylibmc.TooBig):
+            raise
+        except pylibmc.Error as error:
+            if "AUTH" in str(error).upper():
+                raise StorageError(f"memcached at {self._names}: {self._text(error)}") from None
+            return missing
+
+    def _text(self, error: Exception) -> str:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return said.replace(self._secret, "***") if self._secret else said
