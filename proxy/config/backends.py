@@ -33,6 +33,7 @@ BACKEND = f"{listed(_CLASSES)}, or the dotted path of a class"
 _OPTIONS: Mapping[str, Any] = {"locmem": CacheOptions, "dummy": CacheOptions, "filebased": FileOptions}
 _ONE_PLACE = frozenset({"locmem", "dummy", "filebased", "db"})
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
+_SERIALIZERS = frozenset({"typed", "pickle"})
 _NOT_THEIRS = frozenset({"django", "proxy"})
 """Packages in which an operator has no class of their own."""
 _SLIP = 0.97
@@ -55,6 +56,11 @@ def dotted(text: str) -> str:
     if not _DOTTED.fullmatch(text):
         raise ValueError("")
     return text
+
+
+def serializer(text: str) -> str:
+    """Give the name of a serializer of ours, or the dotted path of another, back; ValueError where it is none."""
+    return text if text in _SERIALIZERS else dotted(text)
 
 
 def router(value: object) -> object:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.config.combinations import conflicts, touches
-from proxy.config.model import Config
+from proxy.config.model import Config, plain_options
 from proxy.config.reader import Reader, leaves
 from proxy.config.source import MOST_BYTES, Kind, Place, Scalar, Section, Value, join, of_python, read_file
 from proxy.config.wording import is_secret, masked, one_line
@@ -41,6 +41,7 @@ _SHORT: Mapping[str, str] = {"upstream": "url", "admin": "listen"}
 _JUDGED = re.compile(
     r"(?:BACKEND: )?(BACKEND|(?:LOCATION|OPTIONS|DATABASES|ROUTER)[^\s:]*): (?:expected (.*?), found )?(.*)", re.DOTALL
 )
+_BESIDE_CACHES = ("DATABASES", "ROUTER")
 _FROM_VARIABLES = re.compile(r"(?:\$\{\w+\}(?:, )?)+ at ")
 
 
@@ -80,7 +81,11 @@ def backend_fault(loaded: Loaded, alias: str, error: Exception) -> Fault:
     text = str(error).removeprefix(f"CACHES.{alias}.")
     judged = _JUDGED.fullmatch(text)
     at, expected, found = judged.groups() if judged else ("BACKEND", None, text)
-    path = at if at.startswith(("DATABASES", "ROUTER")) else f"{cache}.{at}"
+    path = f"{cache}.{at}"
+    if at.startswith(_BESIDE_CACHES):
+        name = re.split(r"[.\[]", at)[0]
+        own = name in plain_options(loaded.config.CACHES[alias])
+        path = f"{cache}.OPTIONS.{at}" if own else at
     hidden = any(map(is_secret, at.split(".")))
     return Fault(
         path=path,

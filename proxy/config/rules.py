@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
-from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router
+from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router, serializer
 from proxy.config.model import (
     AdminConfig,
     CacheConfig,
@@ -141,7 +141,7 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (CacheConfig, "BACKEND"): Rule(BACKEND, backend),
     (CacheConfig, "VERSION"): _COUNT_OR_NONE,
     (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted),
-    (CacheConfig, "SERIALIZER"): Rule("the dotted path of a class", dotted),
+    (CacheConfig, "SERIALIZER"): Rule("typed, pickle or the dotted path of a class", serializer),
     (CacheOptions, "MAX_ENTRIES"): _COUNT,
     (CacheOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,
     (CacheOptions, "MAX_BYTES"): _LARGE,

@@ -206,6 +206,12 @@ def test_option_that_a_backend_judges(written: str, read: object, tmp_path: Path
     assert type(options["a"]) is type(read)
 
 
+def test_a_fault_of_its_own_databases_is_under_its_options(tmp_path: Path) -> None:
+    text = "upstream: http://a\nCACHES:\n  default:\n    BACKEND: db\n    OPTIONS:\n      DATABASES: {default: x}\n"
+    fault = backend_fault(loaded(text, tmp_path), "default", ValueError("DATABASES.default: expected a URL, found x"))
+    assert (fault.path, fault.where) == ("CACHES.default.OPTIONS.DATABASES.default", "site.yaml:6")
+
+
 def test_options_as_a_backend_takes_them() -> None:
     assert plain_options(CacheConfig("redis", OPTIONS={"db": 1})) == {"db": 1}
     assert plain_options(CacheConfig("filebased", OPTIONS=FileOptions(MAX_ENTRIES=5))) == {

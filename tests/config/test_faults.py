@@ -269,6 +269,7 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("CACHES: {default: {BACKEND: redis, LOCATION: [a, 1]}}", "CACHES.default.LOCATION[1]: expected a string, found 1; put it in quotes if that is the text you mean", id="server-that-is-a-number"),
         line("CACHES: {default: {BACKEND: redis, LOCATION: {a: b}}}", "CACHES.default.LOCATION: expected a string, found a mapping", id="location-mapping"),
         line("CACHES: {default: {BACKEND: filebased, OPTIONS: {MAX_ENTRYS: 3}}}", 'CACHES.default.OPTIONS.MAX_ENTRYS: expected a known key, found an unknown key; did you mean "MAX_ENTRIES"?', id="option-of-files"),
+        line("CACHES: {default: {BACKEND: redis, SERIALIZER: json}}", 'CACHES.default.SERIALIZER: expected typed, pickle or the dotted path of a class, or null, found "json"', id="serializer"),
         # databases
         line("DATABASES: sqlite", 'DATABASES: expected a mapping of names, found "sqlite"', id="databases-text"),
         line("DATABASES: {a: 1}", "DATABASES.a: expected a string, found 1; put it in quotes if that is the text you mean", id="database-number"),
