@@ -329,7 +329,7 @@ async def test_incr_version_keeps_the_timeout(cache: Using) -> None:
     await cache.incr_version("k")
     await cache.incr_version("l")
     await cache.store.pass_by(cache.store.short())
-    assert await cache.get("k", version=2) is None
+    assert await cache.get("k", version=2) == (None if cache.store.kind.moves_timeout else 1)
     assert await cache.get("l", version=2) == 1
 
 
