@@ -18,6 +18,7 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.redis import RedisCache, _decode, _encode
+from proxy.storage.registry import Opening, builder
 from tests.storage.servers import Server, await_that, redis_cluster, redis_sentinel, running
 
 MINUTE = Seconds(60)
@@ -280,6 +281,33 @@ async def test_clear_takes_what_begins_with_the_prefix(
     admin.mset({"blog2:1:a": 1, "bx:1:a": 1, "b:1:a": 1, "x": 1})
     await ours.clear()
     assert admin.dbsize() == (4 if prefix else 0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "left"),
+    [
+        pytest.param({}, {b"blog:1:a", b"x"}, id="no-prefix"),
+        pytest.param({"KEY_PREFIX": "blog"}, {b":1:a", b"x"}, id="prefix"),
+        pytest.param({"KEY_PREFIX": "blog", "OPTIONS": {"clear": "all"}}, set(), id="all"),
+    ],
+)
+async def test_an_entry_of_caches_clears_what_it_owns(
+    server: Server, admin: redis.Redis, entry: dict[str, object], left: set[bytes]
+) -> None:
+    options = entry.get("OPTIONS", {})
+    cache = builder(Opening("default", "redis", f"unix://{server.name}", options, entry))()
+    admin.mset({":1:a": 1, "blog:1:a": 1, "x": 1})
+    await cache.clear()
+    assert set(admin.keys()) == left
+    await cache.close()
+
+
+async def test_clear_refuses_where_a_function_makes_the_keys(server: Server, admin: redis.Redis) -> None:
+    cache = builder(Opening("default", "redis", f"unix://{server.name}", {}, {"KEY_FUNCTION": "a.b"}))()
+    admin.set("x", 1)
+    with pytest.raises(StorageError, match=r"KEY_FUNCTION.*OPTIONS\.clear: all"):
+        await cache.clear()
+    assert admin.dbsize() == 1
 
 
 async def test_clear_all_takes_the_database(make: Make, server: Server, admin: redis.Redis) -> None:

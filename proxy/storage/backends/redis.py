@@ -14,6 +14,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from proxy.config.units import Seconds
+from proxy.errors import StorageError
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import from_decimal, to_decimal
 from proxy.storage.backends.locations import Location, checked_location
@@ -46,13 +47,14 @@ class RedisCache(Backend):
         location: Location,
         options: Mapping[str, object] | None = None,
         *,
-        prefix: str = "",
+        prefix: str | None = "",
         clear_all: bool = False,
     ) -> None:
         """Read the settings; nothing is opened. ValueError names what is wrong with LOCATION or OPTIONS.
 
         The first server of ``location`` takes writes, the others are replicas for reads (see redis_servers). Every key
-        of this cache begins with ``prefix``: ``clear`` takes those away and no other, or all with ``clear_all``.
+        of this cache begins with ``prefix``: ``clear`` takes those away and no other, or all with ``clear_all``; it
+        refuses where the prefix is None, which is not known.
         """
         self._servers = Servers(location, options or {})
         self._prefix = prefix
@@ -68,7 +70,8 @@ class RedisCache(Backend):
         prefix, clear = options.pop("prefix", ""), options.pop("clear", "own")
         if clear not in {"own", "all"}:
             raise ValueError(f"OPTIONS.clear: expected own or all, found {clear!r}")
-        return cls(checked_location(location), options, prefix=str(prefix), clear_all=clear == "all")
+        own = None if prefix is None else str(prefix)
+        return cls(checked_location(location), options, prefix=own, clear_all=clear == "all")
 
     async def get(self, key: str) -> Value | None:
         server = self._servers.reader()
@@ -188,6 +191,11 @@ class RedisCache(Backend):
         if self._clear_all:
             await writer.run("FLUSHDB")
             return
+        if self._prefix is None:
+            raise StorageError(
+                "Redis: KEY_FUNCTION makes the keys, so it is not known which are this cache's; "
+                "OPTIONS.clear: all forgets the whole database"
+            )
         batch: list[Any] = []
         with writer.translating():
             async for key in writer.client.scan_iter(match=_glob(self._prefix), count=_SCAN_COUNT):
