@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ class Server:
     address: tuple[str, int] | str
     """Host and port, or the path of a Unix socket."""
     directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -45,7 +46,8 @@ class Server:
         """Return when it accepts connections."""
         log = self.directory / "log"
         with log.open("ab") as out:
-            self.process = subprocess.Popen(self.command, cwd=self.directory, stdout=out, stderr=out)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(self.command, cwd=self.directory, env=environment, stdout=out, stderr=out)
         until = time.monotonic() + within
         while not self._accepts():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -68,7 +70,9 @@ class Server:
 
 
 @contextmanager
-def running(program: str, *arguments: str, listen: str = "unix") -> Iterator[Server]:
+def running(
+    program: str, *arguments: str, listen: str = "unix", environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """Run redis-server or memcached, on a Unix socket or (``listen="tcp"``) on a free port of loopback.
 
     ``{port}`` in an argument is that port.
@@ -77,7 +81,7 @@ def running(program: str, *arguments: str, listen: str = "unix") -> Iterator[Ser
     address = str(directory / "socket") if listen == "unix" else ("127.0.0.1", free_port())
     make = {"redis-server": _redis, "memcached": _memcached}[program]
     told = [argument.format(port=address[1]) for argument in arguments]
-    server = Server([*make(address), *told], address, directory)
+    server = Server([*make(address), *told], address, directory, environment or {})
     try:
         server.start()
         yield server

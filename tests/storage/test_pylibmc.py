@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from django.core.cache.backends.memcached import PyLibMCCache as DjangosPyLibMCCache
 from pymemcache.client.base import Client
 
 from proxy.config.units import Seconds
+from proxy.errors import StorageError
 from proxy.storage.backends.memcached import PyLibMCCache
 from tests.storage.servers import Server, running
 
@@ -97,6 +99,18 @@ async def test_a_server_that_is_away_costs_misses_and_comes_back(make: Make) -> 
         one.start()
         assert await cache.set_many(values, MINUTE) == []
         assert await cache.get_many(values) == values
+
+
+async def test_a_server_that_refuses_us_is_an_error_that_does_not_show_the_password(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "memcached.conf").write_text(f"mech_list: plain\nsasldb_path: {tmp_path}/sasldb\n")
+    with running("memcached", "-S", listen="tcp", environment={"SASL_CONF_PATH": str(tmp_path)}) as server:
+        cache = make(server.name, binary=True, username="pages", password="hidden")
+        for _ in range(3):
+            with pytest.raises(StorageError, match=rf"(?i)^memcached at {server.name}: .*authentication") as caught:
+                await cache.get("k")
+            assert "hidden" not in str(caught.value)
+        with pytest.raises(StorageError):
+            await cache.set("k", 1, MINUTE)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class PylibmcRing:
         self._make = partial(_Client, list(servers), **{**options, "behaviors": behaviors})
         self._own = threading.local()
         self._clients: list[_Client] = []
+        self._refused = ""
         try:
             self._make()
         except (ValueError, TypeError, KeyError, pylibmc.Error) as error:
@@ -69,8 +70,9 @@ class PylibmcRing:
     def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
         try:
             found: dict[str, Value] = self.client.get_multi(keys)
-        except pylibmc.Error:
+        except pylibmc.Error as error:
             # One server that is away spoils the whole.
+            self._judge(error)
             each = {key: self._bear(None, partial(self.client.get, key)) for key in keys}
             return {key: value for key, value in each.items() if value is not None}
         return found
@@ -132,6 +134,7 @@ class PylibmcRing:
         self._bear(None, self.client.flush_all)
 
     def close(self) -> None:
+        self._refused = ""
         clients, self._clients, self._own = self._clients, [], threading.local()
         for client in clients:
             client.disconnect_all()
@@ -145,9 +148,15 @@ class PylibmcRing:
         except (pylibmc.ClientError, pylibmc.TooBig):
             raise
         except pylibmc.Error as error:
-            if "AUTH" in str(error).upper():
-                raise StorageError(f"memcached at {self._names}: {self._text(error)}") from None
+            self._judge(error)
             return missing
+
+    def _judge(self, error: Exception) -> None:
+        """Raise a StorageError when we were refused. libmemcached says so once, and then that the server is down."""
+        if "AUTHENTICATION" in str(error).upper():
+            self._refused = self._text(error)
+        if self._refused:
+            raise StorageError(f"memcached at {self._names}: {self._refused}") from None
 
     def _text(self, error: Exception) -> str:
         said = " ".join(str(error).split()) or type(error).__name__
