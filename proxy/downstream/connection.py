@@ -34,8 +34,6 @@ _UNSENT_HIGH = 1024 * 1024
 _UNSENT_LOW = 256 * 1024
 #: RFC 9112 §2.2: empty lines before a request are passed over, all of them in one go.
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
-#: What a request line has besides its target: a method, a version and two spaces.
-_AROUND_TARGET = 64
 
 _CLOSE = b"Connection: close\r\n"
 _KEEP_ALIVE = b"Connection: keep-alive\r\n"
@@ -206,8 +204,8 @@ class Connection(Ending):
         if begins:
             self.deadline = serving.deadlines.now + serving.timeouts.header
         self._buffer = data
-        longest = min(serving.limits.target + _AROUND_TARGET, serving.limits.total)
-        if len(data) > longest and b"\r\n" not in data[:longest]:
+        ended_by = serving.limits.line + len(b"\r\n")
+        if len(data) >= ended_by and b"\r\n" not in data[:ended_by]:
             self._refuse(RequestError(414, "the request line is too long"))
         elif len(data) > serving.limits.total:
             self._refuse(RequestError(431, "the request head is too large"))

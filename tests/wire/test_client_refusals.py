@@ -8,7 +8,7 @@ import pytest
 
 from proxy.downstream.parser import HeadLimits
 from tests.transports import deliveries
-from tests.wire.clients import HOST, Talk, answered, talk
+from tests.wire.clients import HOST, LIMITS, Talk, answered, talk
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -48,6 +48,13 @@ HEADS = [
     pytest.param(b"PRI * HTTP/2.0\r\n", 505, id="http-2-preface"),
     pytest.param(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1001\r\n", 413, id="length-over-limit"),
     pytest.param(b"GET /" + b"a" * 200 + b" HTTP/1.1\r\n" + HOST, 414, id="target-over-limit"),
+    pytest.param(b"GET /" + b"a" * 300 + b"GET / HTTP/1.1\r\n" + HOST, 414, id="two-lines-run-together"),
+    pytest.param(b"GET / HTTP/1.1" + b"1" * 300 + b"\r\n" + HOST, 414, id="version-over-limit"),
+    pytest.param(b"A" * 300 + b" / HTTP/1.1\r\n" + HOST, 414, id="method-over-limit"),
+    *(
+        pytest.param(b"A" * (LIMITS.line + size) + b"\r\n" + HOST, status, id=f"line-of-limit-and-{size}")
+        for size, status in ((-1, 400), (0, 400), (1, 414))
+    ),
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"A: %b\r\n" % (b"a" * 2000), 431, id="head-over-limit"),
     pytest.param(b"GET / HTTP/1.1\r\n" + HOST + b"A:\r\n" * 20, 431, id="too-many-fields"),
 ]
