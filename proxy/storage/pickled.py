@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import warnings
 
-from proxy.storage.backends.base import Pickled, Value
+from proxy.storage.backends.base import Pickled, Text, Value
 
 _WARNING = "SERIALIZER: pickle runs whatever code a stored value holds; everybody who can write to the store can use it"
 
@@ -25,5 +25,7 @@ class PickleSerializer:
         return value if type(value) is int else Pickled(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
     def loads(self, data: Value) -> object:
-        """Return the number, or what the pickle makes."""
-        return data if isinstance(data, int) else pickle.loads(data)  # noqa: S301  # named by the operator
+        """Return the number or the text, or what the pickle makes."""
+        if isinstance(data, int):
+            return data
+        return data.decode() if isinstance(data, Text) else pickle.loads(data)  # noqa: S301  # named by the operator

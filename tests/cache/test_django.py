@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.memcached import PyMemcacheCache
+from django.core.cache.backends.memcached import PyLibMCCache, PyMemcacheCache
 from django.core.cache.backends.redis import RedisCache
 
 from proxy.cache import Cache
@@ -20,6 +20,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:SERIALIZER:RuntimeWarning")
 KINDS: dict[str, Any] = {
     "redis": (RedisCache, "redis-server", "redis://{}", "redis"),
     "memcached": (PyMemcacheCache, "memcached", "{}", "pymemcache"),
+    "pylibmc": (PyLibMCCache, "memcached", "{}", "pylibmc"),
+    "pymemcache-of-ours": (PyLibMCCache, "memcached", "{}", "pymemcache"),
+    "pylibmc-of-ours": (PyMemcacheCache, "memcached", "{}", "pylibmc"),
 }
 
 
@@ -53,22 +56,40 @@ def test_numbers_are_shared(both: tuple[BaseCache, dict[str, object]]) -> None:
     caches.close_all()
 
 
-PICKLED = [None, True, 1.5, [1, (2,)], {"a": {3}}, Decimal("1.1"), 2**70]
-TEXT = ["text", "17", "", b"bytes", b"17", b""]
-"""What Django pickles for Redis, and pymemcache does not."""
+PICKLED = [None, 1.5, [1, (2,)], {"a": {3}}, Decimal("1.1"), 2**70]
+TEXT = ["text", "17", "h\u00e9llo", ""]
+BYTES = [b"bytes", b"17", b""]
+"""What Django pickles for Redis; the clients of memcached keep it as it is, and cannot tell it from other things."""
 
 
-@pytest.mark.parametrize("value", [*PICKLED, *TEXT], ids=repr)
+@pytest.mark.parametrize("value", [*PICKLED, *TEXT, *BYTES, True], ids=repr)
 def test_pickles_are_shared_where_they_are_named(both: tuple[BaseCache, dict[str, object]], value: object) -> None:
     theirs, entry = both
     caches, cache = ours(entry, SERIALIZER="pickle")
     theirs.set("theirs", value)
     cache.set("ours", value)
     assert cache.get("ours", "missing") == value
-    if value in PICKLED or isinstance(theirs, RedisCache):
+    assert theirs.get("ours", "missing") == value
+    if value is True and isinstance(theirs, PyLibMCCache):
+        assert cache.get("theirs") == theirs.get("theirs") == 1, "pylibmc itself makes a number of True"
+    elif value not in BYTES or isinstance(theirs, RedisCache):
         assert cache.get("theirs", "missing") == value
         assert type(cache.get("theirs")) is type(value)
-        assert theirs.get("ours", "missing") == value
+    else:
+        assert cache.get("theirs", "missing") == "missing"
+    caches.close_all()
+
+
+def test_many_pickles_are_shared(both: tuple[BaseCache, dict[str, object]]) -> None:
+    theirs, entry = both
+    caches, cache = ours(entry, SERIALIZER="pickle")
+    values = {"a": [1], "b": "text", "c": 3}
+    theirs.set_many(values)
+    assert cache.get_many(values) == values
+    cache.set_many({key: [value] for key, value in values.items()})
+    assert theirs.get_many(values) == {key: [value] for key, value in values.items()}
+    assert cache.incr_version("a") == 3
+    assert theirs.get("a", version=3) == [[1]]
     caches.close_all()
 
 

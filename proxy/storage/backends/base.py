@@ -23,6 +23,12 @@ class Pickled(bytes):
     __slots__ = ()
 
 
+class Text(bytes):
+    """A value that somebody else kept as text, in UTF-8: memcached's clients mark what is text."""
+
+    __slots__ = ()
+
+
 class InvalidCacheBackendError(SitecacheError):
     """There is no such alias, or what it names cannot be used; the text says which and why."""
 

@@ -25,16 +25,17 @@ from pymemcache.exceptions import (
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
-from proxy.storage.backends.base import Pickled, Value
+from proxy.storage.backends.base import Pickled, Text, Value
 from proxy.storage.backends.decimals import from_decimal
 
 _Result = TypeVar("_Result")
 
-#: How pymemcache marks what it wrote; libmemcached's clients mark numbers with 4.
+#: How pymemcache marks what it wrote. pylibmc marks numbers with 4, and True and False with 2.
 FLAG_BYTES = 0
 FLAG_PICKLE = 1
 FLAG_INTEGER = 2
-_FLAG_LONG = 4
+FLAG_LONG = 4
+_FLAG_TEXT = 16
 
 #: What memcached keeps beside key and value in the same chunk: 48 bytes of head, 8 of CAS, flags, and line ends.
 OVERHEAD = 80
@@ -95,12 +96,8 @@ class Plain:
         return value, FLAG_PICKLE if isinstance(value, Pickled) else FLAG_BYTES
 
     def deserialize(self, key: object, value: bytes, flags: int) -> Value:
-        # ``decr`` leaves blanks where there were more digits; and what says to be a number need not be one.
         del key
-        if flags == FLAG_PICKLE:
-            return Pickled(value)
-        number = from_decimal(value.rstrip(b" ")) if flags & (FLAG_INTEGER | _FLAG_LONG) else None
-        return value if number is None else number
+        return marked(value, flags)
 
 
 class Node:
@@ -293,6 +290,19 @@ def _left(client: PooledClient, key: str) -> int | None:
     said = client.raw_command(b"mg " + key.encode() + b" t")
     found = re.fullmatch(rb"HD t(-?\d+)", said.strip())
     return int(found[1]) if found else None
+
+
+def marked(value: bytes, flags: int) -> Value:
+    """Return what a value is by its flags; what says to be a number need not be one."""
+    if flags == FLAG_BYTES:
+        return value
+    if flags == FLAG_PICKLE:
+        return Pickled(value)
+    if flags == _FLAG_TEXT:
+        return Text(value)
+    # ``decr`` leaves blanks where there were more digits.
+    number = from_decimal(value.rstrip(b" ")) if flags & (FLAG_INTEGER | FLAG_LONG) else None
+    return value if number is None else number
 
 
 def size(key: str, value: Value) -> int:

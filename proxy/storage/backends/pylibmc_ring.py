@@ -15,15 +15,12 @@ import pylibmc
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
-from proxy.storage.backends.base import Value
-from proxy.storage.backends.decimals import from_decimal
+from proxy.storage.backends.base import Pickled, Value
+from proxy.storage.backends.memcached_ring import FLAG_BYTES, FLAG_LONG, FLAG_PICKLE, marked
 
 _Result = TypeVar("_Result")
 
 MOVED = Seconds(300)
-_FLAG_BYTES = 0
-_FLAG_INTEGER = 4
-_FLAGS_OF_NUMBERS = 2 | 4
 _MOST_TO_COUNT = 2**63 - 1
 
 #: Milliseconds, microseconds; libmemcached itself waits for an answer for ever. ``cas`` is what ``move`` needs.
@@ -34,11 +31,12 @@ class _Client(pylibmc.Client):  # type: ignore[misc]  # it has no types
     """A client that keeps bytes and numbers, and unpickles nothing."""
 
     def serialize(self, value: Value) -> tuple[bytes, int]:
-        return (b"%d" % value, _FLAG_INTEGER) if isinstance(value, int) else (value, _FLAG_BYTES)
+        if isinstance(value, int):
+            return b"%d" % value, FLAG_LONG
+        return value, FLAG_PICKLE if isinstance(value, Pickled) else FLAG_BYTES
 
     def deserialize(self, value: bytes, flags: int) -> Value:
-        number = from_decimal(value.rstrip(b" ")) if flags & _FLAGS_OF_NUMBERS else None
-        return value if number is None else number
+        return marked(value, flags)
 
 
 class PylibmcRing:
