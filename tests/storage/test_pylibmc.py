@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.storage.servers import Server, running
 
 MINUTE = Seconds(60)
 Make = Callable[..., PyLibMCCache]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,51 @@ async def test_a_server_that_refuses_us_is_an_error_that_does_not_show_the_passw
             assert "hidden" not in str(caught.value)
         with pytest.raises(StorageError):
             await cache.set("k", 1, MINUTE)
+
+
+LOGIN = """if True:
+    import asyncio, sys
+    from proxy.errors import StorageError
+    from proxy.storage.backends import sasl
+    if sys.argv[3] == "none":
+        sasl.show_mechanisms.__defaults__ = (["nowhere/*"],)
+    elif sys.argv[3] == "too-late":
+        import pylibmc
+    from proxy.storage.backends.memcached import PyLibMCCache
+
+    async def use():
+        options = {"binary": True, "username": "pages", "password": sys.argv[2], "behaviors": {"ketama": True}}
+        cache = PyLibMCCache.build(sys.argv[1], options)
+        await cache.set("n", 1, 60)
+        print(await cache.incr("n", 1))
+        await cache.close()
+
+    try:
+        asyncio.run(use())
+    except StorageError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("password", "mechanism", "said"),
+    [
+        pytest.param("right", "found", r"2\n", id="right"),
+        pytest.param("hidden", "found", r"memcached at [\d.:]+: error \d+ .*: AUTHENTICATION FAILURE\n", id="wrong"),
+        pytest.param("right", "none", r"memcached at .*; no PLAIN mechanism .* or set SASL_PATH\n", id="no-mechanism"),
+        pytest.param("right", "too-late", r"memcached at .*; where .* set SASL_PATH=/.* imports it\n", id="too-late"),
+    ],
+)
+def test_who_knows_the_password_is_let_in(tmp_path: Path, password: str, mechanism: str, said: str) -> None:
+    add = ["saslpasswd2", "-p", "-c", "-a", "memcached", "-f", f"{tmp_path}/sasldb", "pages"]
+    subprocess.run(add, input=b"right", check=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"})
+    (tmp_path / "memcached.conf").write_text(f"mech_list: plain\nsasldb_path: {tmp_path}/sasldb\n")
+    environment = {name: value for name, value in os.environ.items() if name != "SASL_PATH"}
+    with running("memcached", "-S", listen="tcp", environment={"SASL_CONF_PATH": str(tmp_path)}) as server:
+        ask = [sys.executable, "-c", LOGIN, server.name, password, mechanism]
+        done = subprocess.run(ask, check=True, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert re.fullmatch(said, done.stdout)
+    assert "hidden" not in done.stdout
 
 
 @pytest.mark.parametrize(

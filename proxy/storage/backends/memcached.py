@@ -18,6 +18,7 @@ from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import to_decimal
 from proxy.storage.backends.locations import checked_location, split_location
 from proxy.storage.backends.memcached_ring import LARGEST, Node, PymemcacheRing, Rests, Ring, to_expire
+from proxy.storage.backends.sasl import show_mechanisms
 
 _Result = TypeVar("_Result")
 
@@ -184,13 +185,14 @@ class PyLibMCCache(MemcachedCache):
     @classmethod
     def build(cls, location: object, options: Mapping[str, object]) -> PyLibMCCache:
         """Make the cache of one entry of CACHES; ValueError for a wrong setting, ImportError without pylibmc."""
+        hint = show_mechanisms()
         try:
             from proxy.storage.backends.pylibmc_ring import PylibmcRing  # noqa: PLC0415  # an extra of its own
         except ImportError as error:
             raise ImportError(f'PyLibMCCache needs pylibmc: pip install "sitecache[pylibmc]" ({error})') from error
         given = _options(options, _PYLIBMC)
         servers = [server.removeprefix("unix:") for server in split_location(checked_location(location))]
-        return cls(PylibmcRing(servers, given), wall_clock)
+        return cls(PylibmcRing(servers, given, hint), wall_clock)
 
 
 def _options(options: Mapping[str, object], allowed: Allowed) -> dict[str, Any]:

@@ -42,8 +42,11 @@ class _Client(pylibmc.Client):  # type: ignore[misc]  # it has no types
 class PylibmcRing:
     """The servers of one LOCATION. A server that is not there costs misses, as libmemcached's behaviors say."""
 
-    def __init__(self, servers: Sequence[str], options: Mapping[str, Any]) -> None:
-        """Open nothing; ``options`` are binary, username, password and behaviors. ValueError says what is wrong."""
+    def __init__(self, servers: Sequence[str], options: Mapping[str, Any], hint: str = "") -> None:
+        """Open nothing; ``options`` are binary, username, password and behaviors. ValueError says what is wrong.
+
+        ``hint`` says what to do about a login that is refused.
+        """
         self._names = ", ".join(servers)
         self._secret = str(options.get("password") or "")
         behaviors = _BEHAVIORS | dict(options.get("behaviors") or {})
@@ -51,6 +54,7 @@ class PylibmcRing:
         self._own = threading.local()
         self._clients: list[_Client] = []
         self._refused = ""
+        self._hint = f"; {hint}" if hint else ""
         try:
             self._make()
         except (ValueError, TypeError, KeyError, pylibmc.Error) as error:
@@ -152,7 +156,7 @@ class PylibmcRing:
     def _judge(self, error: Exception) -> None:
         """Raise a StorageError when we were refused. libmemcached says so once, and then that the server is down."""
         if "AUTHENTICATION" in str(error).upper():
-            self._refused = self._text(error)
+            self._refused = f"{self._text(error)}{self._hint}"
         if self._refused:
             raise StorageError(f"memcached at {self._names}: {self._refused}") from None
 
