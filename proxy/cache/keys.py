@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 MEMCACHE_MAX_KEY_LENGTH = 250
-
-KeyFunction = Callable[[object, str, object], str]
-"""Takes the key as it was given, KEY_PREFIX and the version."""
 
 _REFUSED = re.compile(r"[\x00-\x20\x7f]")
 

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
-from proxy.cache.keys import KeyFunction, default_key_func
+from proxy.cache.keys import default_key_func
 from proxy.config.model import CacheConfig, Config
 from proxy.config.units import Seconds, parse_seconds
 from proxy.config.wording import closest, listed
 from proxy.errors import ConfigError, Fault
+from proxy.storage.named import KeyFunction, UnusableError, key_function, serializer
 from proxy.storage.registry import Opening
-from proxy.storage.serializers import Serializer, TypedSerializer
+from proxy.storage.serializers import Serializer
+
+_Named = TypeVar("_Named")
 
 _KNOWN = ("BACKEND", "LOCATION", "TIMEOUT", "OPTIONS", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "SERIALIZER")
 SHARED = ("DATABASES", "ROUTER")
 """Settings beside CACHES that say where a cache in a database lies."""
-_SERIALIZERS: Mapping[str, str] = {
-    "typed": "proxy.storage.serializers.TypedSerializer",
-    "pickle": "proxy.storage.pickled.PickleSerializer",
-}
 _BY_DEFAULT = {"BACKEND": "locmem"}
 
 
@@ -88,8 +86,8 @@ def _settings(alias: str, entry: object, shared: Mapping[str, object]) -> Settin
         timeout=_timeout(f"{path}.TIMEOUT", entry.get("TIMEOUT", 300)),
         key_prefix=prefix,
         version=entry.get("VERSION", 1),
-        key_function=_function(f"{path}.KEY_FUNCTION", entry.get("KEY_FUNCTION")),
-        serializer=_serializer(f"{path}.SERIALIZER", entry.get("SERIALIZER")),
+        key_function=_usable(path, key_function, entry.get("KEY_FUNCTION")) or default_key_func,
+        serializer=_usable(path, serializer, entry.get("SERIALIZER")),
     )
 
 
@@ -112,37 +110,11 @@ def _timeout(path: str, value: object) -> Seconds | None:
     raise _fault(path, "a duration such as 30s, 5m or 1d, or None", value)
 
 
-def _function(path: str, value: object) -> KeyFunction:
-    function: Any = _named(path, value) if isinstance(value, str) else value
-    if function is None or function == "":
-        return default_key_func
-    if not callable(function):
-        raise _fault(path, "a function of key, key_prefix and version, or its dotted path", value)
-    key_function: KeyFunction = function
-    return key_function
-
-
-def _serializer(path: str, value: object) -> Serializer:
-    if value is None or value == "":
-        return TypedSerializer()
-    made: Any = _named(path, _SERIALIZERS.get(value, value)) if isinstance(value, str) else value
-    if isinstance(made, type) or (callable(made) and not hasattr(made, "loads")):
-        factory: Callable[[], Any] = made
-        made = factory()
-    if not (hasattr(made, "dumps") and hasattr(made, "loads")):
-        raise _fault(path, "a class with dumps and loads, or its dotted path", value)
-    serializer: Serializer = made
-    return serializer
-
-
-def _named(path: str, name: str) -> object:
-    module, _, attribute = name.rpartition(".")
+def _usable(path: str, name: Callable[[object], _Named], value: object) -> _Named:
     try:
-        if not module or module.startswith("."):
-            raise ImportError("that is no dotted path")
-        return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(Fault(path, "a dotted path", repr(name), hint=str(error))) from error
+        return name(value)
+    except UnusableError as error:
+        raise ConfigError(Fault(f"{path}.{error.key}", error.expected, error.found)) from error
 
 
 def _fault(path: str, expected: str, found: object) -> ConfigError:

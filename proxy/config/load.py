@@ -39,7 +39,9 @@ _SHORT: Mapping[str, str] = {"upstream": "url", "admin": "listen"}
 
 
 _JUDGED = re.compile(
-    r"(?:BACKEND: )?(BACKEND|(?:LOCATION|OPTIONS|DATABASES|ROUTER)[^\s:]*): (?:expected (.*?), found )?(.*)", re.DOTALL
+    r"(?:BACKEND: )?(BACKEND|KEY_FUNCTION|SERIALIZER|(?:LOCATION|OPTIONS|DATABASES|ROUTER)[^\s:]*): "
+    r"(?:expected (.*?), found )?(.*)",
+    re.DOTALL,
 )
 _BESIDE_CACHES = ("DATABASES", "ROUTER")
 _FROM_VARIABLES = re.compile(r"(?:\$\{\w+\}(?:, )?)+ at ")

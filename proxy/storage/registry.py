@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 
 from proxy.config.model import Config, plain_options
 from proxy.storage.backends.base import Backend, InvalidCacheBackendError
 from proxy.storage.custom import Custom
+from proxy.storage.named import judge, named
 
 _OURS = "proxy.storage.backends."
 _DJANGO = "django.core.cache.backends."
@@ -44,8 +44,9 @@ class Opening:
 
 
 def open_cache(alias: str, config: Config) -> Backend:
-    """Make the cache of that alias, connecting to nothing yet."""
+    """Make the cache of that alias, connecting to nothing yet; SitecacheError or ValueError says what is wrong."""
     cache = config.CACHES[alias]
+    judge(cache.KEY_FUNCTION, cache.SERIALIZER)
     options = plain_options(cache)
     entry = {each.name: getattr(cache, each.name) for each in fields(cache)} | {"OPTIONS": options}
     shared = {"DATABASES": config.DATABASES, "ROUTER": config.ROUTER}
@@ -103,9 +104,9 @@ def _class(alias: str, name: str) -> type:
     try:
         if not module or module.startswith("."):
             raise ImportError(f"expected a dotted path or one of {', '.join(SHORT_NAMES)}")
-        cls = getattr(import_module(module), attribute)
+        cls = named(path)
         if not isinstance(cls, type):
             raise ImportError(f"{attribute} of {module} is not a class")
-    except (ImportError, AttributeError, ValueError) as error:
+    except ImportError as error:
         raise InvalidCacheBackendError(f"CACHES.{alias}.BACKEND: Could not find backend {name!r}: {error}") from error
     return cls

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,13 +162,52 @@ def test_serve_has_other_caches_beside_the_one_of_the_pages(tmp_path: Path) -> N
     assert len(runs.configs) == 1
 
 
+NAMED = """
+number = 1
+def make_key(key, key_prefix, version): return str(key)
+class Lacking:
+    def __init__(self, *_): pass
+class Needing:
+    def __new__(cls, what): pass
+class Own(Lacking):
+    get = set = delete = clear = dumps = loads = lambda *_: None
+"""
+
+
+@pytest.fixture
+def own_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let an operator's modules be found beside the configuration."""
+    (tmp_path / "named.py").write_text(NAMED)
+    (tmp_path / "breaking.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("named", None)
+
+
+@pytest.mark.usefixtures("own_modules")
+def test_check_takes_what_it_can_import(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    entry = "{BACKEND: named.Own, KEY_FUNCTION: named.make_key, SERIALIZER: named.Own}"
+    file.write_text(f"upstream: http://a\nCACHES: {{default: {entry}}}\n")
+    assert invoke("check", str(file)).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
         pytest.param("{BACKEND: filebased, LOCATION: pages}", "LOCATION: expected an absolute path, found 'pages'", id="file"),
-        pytest.param("{BACKEND: no.such.Cache}", "BACKEND: expected what the backend can use, found Could not find backend 'no.such.Cache': No module named 'no'", id="own"),
+        pytest.param("{BACKEND: no.such.Cache}", "BACKEND: expected what the backend can use, found Could not find backend 'no.such.Cache': No module named 'no', name its directory in PYTHONPATH or install it", id="own"),
+        pytest.param("{BACKEND: named.Nothing}", "BACKEND: expected what the backend can use, found Could not find backend 'named.Nothing': module 'named' has no attribute 'Nothing'", id="own-without-the-class"),
+        pytest.param("{BACKEND: named.Lacking}", "BACKEND: expected what the backend can use, found Lacking lacks get, set, delete, clear", id="own-without-methods"),
+        pytest.param("{BACKEND: breaking.Cache}", "BACKEND: expected what the backend can use, found Could not find backend 'breaking.Cache': breaking raised ZeroDivisionError: division by zero", id="own-that-breaks"),
+        pytest.param("{BACKEND: dummy, KEY_FUNCTION: named.nothing}", "KEY_FUNCTION: expected a function of key, key_prefix and version, or its dotted path, found 'named.nothing': module 'named' has no attribute 'nothing'", id="key-function"),
+        pytest.param("{BACKEND: dummy, KEY_FUNCTION: named.number}", "KEY_FUNCTION: expected a function of key, key_prefix and version, or its dotted path, found 'named.number'", id="no-function"),
+        pytest.param("{BACKEND: dummy, SERIALIZER: no.such.Serializer}", "SERIALIZER: expected a class with dumps and loads, made without arguments, or its dotted path, found 'no.such.Serializer': No module named 'no', name its directory in PYTHONPATH or install it", id="serializer"),
+        pytest.param("{BACKEND: dummy, SERIALIZER: named.Lacking}", "SERIALIZER: expected a class with dumps and loads, made without arguments, or its dotted path, found 'named.Lacking'", id="no-serializer"),
+        pytest.param("{BACKEND: dummy, SERIALIZER: named.Needing}", "SERIALIZER: expected a class with dumps and loads, made without arguments, or its dotted path, found 'named.Needing': TypeError: Needing.__new__() missing 1 required positional argument: 'what'", id="serializer-with-arguments"),
     ],
 )  # fmt: skip
+@pytest.mark.usefixtures("own_modules")
 def test_check_asks_the_backends_themselves(entry: str, expected: str, tmp_path: Path) -> None:
     file = tmp_path / "site.yaml"
     file.write_text(f"upstream: http://a\nCACHES: {{default: {entry}}}\n")
