@@ -67,6 +67,7 @@ CACHE_STATUS = (
             ("detail=authorization", "The visitor logged in by HTTP, and the page does not say that it is for all."),
             ("detail=no-store", "The site forbids it."),
             ("detail=private", "The site allows it to browsers only."),
+            ("detail=storage-damaged", "What was kept had been damaged, so it was passed over and the site asked."),
             ("detail=storage-failed", "The place where pages are kept does not answer, so the site does."),
             ("detail=event-stream", "A stream of events has no end, and each visitor's begins when they come."),
             ("detail=vary-star", "The page depends on more than the request, so no request is known to match it."),

@@ -18,7 +18,7 @@ import uvloop
 
 from proxy.config.model import AccessLog as AccessLogStyle
 from proxy.config.model import CacheConfig, CacheOptions, Config
-from proxy.config.units import Seconds, UnixTime
+from proxy.config.units import UnixTime
 from proxy.deadlines import Deadlines
 from proxy.downstream.connection import Clients, Serving
 from proxy.downstream.listeners import close_listeners, open_listeners, shown
@@ -42,15 +42,12 @@ from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.rules import Rules
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.locmem import LocMemCache
-from proxy.storage.guard import Guard
+from proxy.storage.guard import Guards, Patience
 from proxy.storage.registry import open_cache
 from proxy.storage.remote import RemoteResponses, Start, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
 from proxy.upstream.client import Origin
 from proxy.upstream.pool import Pool
-
-#: How long a request waits for a storage; then the page comes from the origin.
-_STORAGE_DEADLINE = Seconds(0.05)
 
 
 def clock() -> UnixTime:
@@ -80,10 +77,21 @@ class Worker:
     deadlines: Deadlines
     log: AccessLog | None
     storage: Backend | None
+    remote: RemoteResponses | None
 
     def snapshot(self) -> Snapshot:
         """Return what it has counted."""
         return take(self.sources)
+
+    async def prepare(self) -> None:
+        """Learn from the storage what makes the first hits as fast as later ones."""
+        if self.remote is not None:
+            await self.remote.prepare()
+
+    async def finish(self) -> None:
+        """Let the storage know what it has to, before the tasks that would do so end."""
+        if self.remote is not None:
+            await self.remote.finish()
 
     def close(self) -> None:
         """End what runs in the background and close what is idle."""
@@ -136,7 +144,7 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
         usage=usage,
         dropped_lines=lambda: 0 if log is None else log.dropped,
     )
-    return Worker(Server(serving), driver, sources, pool, deadlines, log, pages.backend)
+    return Worker(Server(serving), driver, sources, pool, deadlines, log, pages.backend, pages.remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,7 @@ class _Pages:
     memory: LocMemCache | None = None
     backend: Backend | None = None
     """What has to be waited for, and closed in the end."""
+    remote: RemoteResponses | None = None
 
 
 def _pages(config: Config, rules: Rules, start: Start) -> _Pages:
@@ -164,9 +173,12 @@ def _pages(config: Config, rules: Rules, start: Start) -> _Pages:
         )
         return _Pages(MemoryResponses(memory, rules.ignored_cookies, config.limits.variants), memory)
     backend = open_cache(alias, config)
-    guard = Guard(_STORAGE_DEADLINE, time.monotonic)
+    patience = Patience(cache.DEADLINE, cache.BREAKER_FAILURES, cache.BREAKER_REST)
+    guards = Guards(alias, patience, time.monotonic)
     make_key = partial(page_key, cache)
-    return _Pages(RemoteResponses(backend, guard, make_key, rules.ignored_cookies, start), backend=backend)
+    variants = config.limits.variants
+    remote = RemoteResponses(backend, guards, make_key, rules.ignored_cookies, variants, start)
+    return _Pages(remote, backend=backend, remote=remote)
 
 
 def _bounds(cache: CacheConfig) -> CacheOptions:
@@ -249,10 +261,12 @@ async def _serving(config: Config, listeners: Sequence[socket.socket]) -> AsyncI
     """Build a worker that takes clients in, and take it apart in the end."""
     writer = LineWriter(sys.stdout.fileno()) if config.access_log is not AccessLogStyle.OFF else None
     worker = build(config, writer)
+    await worker.prepare()
     await worker.server.start(listeners)
     try:
         yield worker
     finally:
+        await worker.finish()
         worker.close()
         if worker.storage is not None:
             await worker.storage.close()

@@ -89,5 +89,9 @@ class StorageError(SitecacheError):
     """A cache could not do what it was asked: its server is gone, slow, full or refuses us. Never seen by a client."""
 
 
+class StorageDamaged(StorageError):
+    """What a cache holds is not what was written there: it is passed over."""
+
+
 class ListenError(SitecacheError):
     """A listener cannot be opened: the port is taken, or not ours to open."""

@@ -149,6 +149,12 @@ class CacheConfig:
     """The dotted path of a function of key, prefix and version; without it Django's ``prefix:version:key``."""
     SERIALIZER: str | None = None
     """The dotted path of a class with ``dumps`` and ``loads``; without it the safe one."""
+    DEADLINE: Seconds = Seconds(0.05)
+    """How long a request waits for it; then the page comes from the origin."""
+    BREAKER_FAILURES: int = 5
+    """So many in a row, and a server of it is left alone for a while."""
+    BREAKER_REST: Seconds = Seconds(30)
+    """The longest that a server is left alone before it is tried again."""
 
 
 def plain_options(cache: CacheConfig) -> Mapping[str, object]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import assert_never
 
 from proxy.config.units import UnixTime
-from proxy.errors import StorageError
+from proxy.errors import StorageDamaged, StorageError
 from proxy.exchange.background import Tasks
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
@@ -125,6 +125,8 @@ class Driver:
         if not exchange.storage_failed:
             try:
                 stored = await self._responses.look(exchange.primary, exchange.request, now)
+            except StorageDamaged:
+                exchange.storage_damaged = True
             except StorageError:
                 # The site goes on as if nothing were stored, and nothing is stored.
                 exchange.storage_failed = True
@@ -145,6 +147,8 @@ class Driver:
                 case Fetch(reason, detail, fallback):
                     if exchange.storage_failed:
                         detail = Detail.STORAGE_FAILED
+                    elif exchange.storage_damaged:
+                        detail = Detail.STORAGE_DAMAGED
                     job = Job(exchange, self._missed(exchange, reason), detail, fallback=fallback)
                 case never:
                     assert_never(never)

@@ -238,7 +238,8 @@ class Fetcher:
             flight.land(Shared(pending, variant, body, answer.framing))
         outcome = job.outcome()
         outcome.forward_status = response.status
-        outcome.stored = not exchange.storage_failed
+        # RFC 9211 §2.5: said with the head, before the body is there; a storage that is known to fail is not praised.
+        outcome.stored = not exchange.storage_failed and self._responses.accepts(exchange.primary)
         outcome.ttl = int(terms.lifetime - terms.age(now))
         answer.body.attach(body)
         self._replies.stream(exchange, pending, body, answer.framing, outcome, aged=b"age" in response.fields)

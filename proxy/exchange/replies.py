@@ -36,6 +36,8 @@ class Exchange:
     primary: PrimaryKey
     storage_failed: bool = False
     """The storage could not say what it has."""
+    storage_damaged: bool = False
+    """What the storage has was damaged, and passed over."""
     collapse: bool = True
     """It may wait for another's request to the origin."""
     vary: tuple[bytes, ...] | None = None

@@ -53,6 +53,8 @@ class Detail(StrEnum):
     UNDELIMITED = "undelimited"
     """The body ended with the connection, and nobody can tell whether it was whole."""
     STORAGE_FAILED = "storage-failed"
+    # What was stored was of no use.
+    STORAGE_DAMAGED = "storage-damaged"
     # The stored response had to be, or was, validated.
     NO_CACHE = "no-cache"
     # A stale response was served.

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, assert_never
 from zlib import crc32
 
+from proxy.config.units import Seconds, UnixTime
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.policy.stored import StoredResponse, Terms
 
-_FORM = b"scp1"
-"""Sitecache page, form 1; what changes the form changes the number, and older ones become misses."""
+_FORM = b"scp2"
+"""Sitecache page, form 2; what changes the form changes the number, and older ones become misses."""
 _SUM = struct.Struct(">I")
 _SIZES = struct.Struct(">III")
+_START = len(_FORM) + _SUM.size
 
 
 class DamagedRecordError(ValueError):
@@ -31,24 +35,40 @@ class VaryIndex:
     """What lies under the primary key of a resource whose responses vary."""
 
     generation: bytes
-    """Part of the variants' keys: those of an index that is gone are not found by the next one."""
+    """Stands in the variants too: those of an index that is gone are none of the next one."""
     specs: tuple[tuple[bytes, ...], ...]
     """The names of the varied fields, the latest first."""
+    slots: Mapping[str, int] = field(default_factory=dict)
+    """Where each variant lies: the number of its slot by the first digits of its digest."""
 
 
-Record = StoredResponse | VaryIndex
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What lies in one of the slots of a resource whose responses vary."""
+
+    generation: bytes
+    digest: str
+    """Of the variant key: another variant may have taken the slot."""
+    response: StoredResponse
+
+
+Record = StoredResponse | VaryIndex | Variant
 
 
 def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
     """Write a record that is stored under this key."""
     head = body = b""
+    meta: dict[str, object]
     match record:
         case StoredResponse():
-            meta: dict[str, object] = {"status": record.status, **_terms_out(record.terms)}
+            meta = _response_out(record)
             head, body = record.head, record.body
-        case VaryIndex(generation, specs):
-            names = [[name.decode("latin-1") for name in spec] for spec in specs]
-            meta = {"generation": generation.decode("latin-1"), "specs": names}
+        case Variant(generation, digest, response):
+            meta = {"generation": _text(generation), "variant": digest, **_response_out(response)}
+            head, body = response.head, response.body
+        case VaryIndex(generation, specs, slots):
+            names = [[_text(name) for name in spec] for spec in specs]
+            meta = {"generation": _text(generation), "specs": names, "slots": dict(slots)}
         case never:
             assert_never(never)
     said = json.dumps(meta, separators=(",", ":")).encode()
@@ -58,25 +78,44 @@ def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
 
 def decode(key: PrimaryKey | VariantKey, data: bytes) -> Record:
     """Read what ``encode`` wrote under this key; DamagedRecordError for anything else."""
-    start = len(_FORM) + _SUM.size
-    rest = data[start:]
-    if data[: len(_FORM)] != _FORM or data[len(_FORM) : start] != _SUM.pack(crc32(rest)):
+    if data[: len(_FORM)] != _FORM or data[len(_FORM) : _START] != _SUM.pack(crc32(memoryview(data)[_START:])):
         raise DamagedRecordError("not a record of this form, or damaged")
-    key_size, meta_size, head_size = _SIZES.unpack_from(rest)
-    meta_at = _SIZES.size + key_size
+    try:
+        return _read(key, data)
+    except (struct.error, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
+        # Its checksum is right: somebody else, or another version of us, wrote it.
+        raise DamagedRecordError(f"not a record of ours: {error}") from error
+
+
+def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
+    key_size, meta_size, head_size = _SIZES.unpack_from(data, _START)
+    key_at = _START + _SIZES.size
+    meta_at = key_at + key_size
     head_at = meta_at + meta_size
     body_at = head_at + head_size
-    if rest[_SIZES.size : meta_at] != key:
+    if data[key_at:meta_at] != key:
         raise DamagedRecordError("stored under another key")
-    meta = json.loads(rest[meta_at:head_at])
+    if body_at > len(data):
+        raise DamagedRecordError("shorter than it says")
+    meta = _a(dict, json.loads(data[meta_at:head_at]))
     if "specs" in meta:
-        specs = tuple(tuple(name.encode("latin-1") for name in spec) for spec in meta["specs"])
-        return VaryIndex(meta["generation"].encode("latin-1"), specs)
-    return StoredResponse(meta["status"], rest[head_at:body_at], rest[body_at:], _terms_in(meta))
+        return _index(meta)
+    response = StoredResponse(_a(int, meta["status"]), data[head_at:body_at], data[body_at:], _terms(meta))
+    if "variant" in meta:
+        return Variant(_bytes(meta["generation"]), _a(str, meta["variant"]), response)
+    return response
 
 
-def _terms_out(terms: Terms) -> dict[str, object]:
+def _index(meta: Mapping[str, Any]) -> VaryIndex:
+    specs = tuple(tuple(map(_bytes, _a(list, spec))) for spec in _a(list, meta["specs"]))
+    slots = {digest: _a(int, slot) for digest, slot in _a(dict, meta["slots"]).items()}
+    return VaryIndex(_bytes(meta["generation"]), specs, slots)
+
+
+def _response_out(response: StoredResponse) -> dict[str, object]:
+    terms = response.terms
     return {
+        "status": response.status,
         "born": terms.born,
         "lifetime": terms.lifetime,
         "explicit": terms.explicit,
@@ -84,22 +123,45 @@ def _terms_out(terms: Terms) -> dict[str, object]:
         "must_revalidate": terms.must_revalidate,
         "while": terms.stale_while_revalidate,
         "if_error": terms.stale_if_error,
-        "etag": None if terms.etag is None else terms.etag.decode("latin-1"),
-        "modified": None if terms.last_modified is None else terms.last_modified.decode("latin-1"),
-        "vary": [name.decode("latin-1") for name in terms.vary],
+        "etag": None if terms.etag is None else _text(terms.etag),
+        "modified": None if terms.last_modified is None else _text(terms.last_modified),
+        "vary": [_text(name) for name in terms.vary],
     }
 
 
-def _terms_in(meta: dict[str, Any]) -> Terms:
+def _terms(meta: Mapping[str, Any]) -> Terms:
+    if_error, etag, modified = meta["if_error"], meta["etag"], meta["modified"]
     return Terms(
-        born=meta["born"],
-        lifetime=meta["lifetime"],
-        explicit=meta["explicit"],
-        no_cache=meta["no_cache"],
-        must_revalidate=meta["must_revalidate"],
-        stale_while_revalidate=meta["while"],
-        stale_if_error=meta["if_error"],
-        etag=None if meta["etag"] is None else meta["etag"].encode("latin-1"),
-        last_modified=None if meta["modified"] is None else meta["modified"].encode("latin-1"),
-        vary=tuple(name.encode("latin-1") for name in meta["vary"]),
+        born=UnixTime(_number(meta["born"])),
+        lifetime=Seconds(_number(meta["lifetime"])),
+        explicit=_a(bool, meta["explicit"]),
+        no_cache=_a(bool, meta["no_cache"]),
+        must_revalidate=_a(bool, meta["must_revalidate"]),
+        stale_while_revalidate=Seconds(_number(meta["while"])),
+        stale_if_error=None if if_error is None else Seconds(_number(if_error)),
+        etag=None if etag is None else _bytes(etag),
+        last_modified=None if modified is None else _bytes(modified),
+        vary=tuple(map(_bytes, _a(list, meta["vary"]))),
     )
+
+
+def _a(kind: type[Any], value: object) -> Any:
+    """Return the value; ValueError when it is not of this very type."""
+    if type(value) is not kind:
+        raise ValueError(f"expected {kind.__name__}, found {type(value).__name__}")
+    return value
+
+
+def _number(value: object) -> float:
+    if type(value) not in (int, float) or not isfinite(value):  # type: ignore[arg-type]  # it is a number here
+        raise ValueError("expected a finite number")
+    return value  # type: ignore[return-value]  # as above
+
+
+def _text(data: bytes) -> str:
+    return data.decode("latin-1")
+
+
+def _bytes(value: object) -> bytes:
+    encoded: bytes = _a(str, value).encode("latin-1")
+    return encoded

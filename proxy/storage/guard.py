@@ -1,71 +1,180 @@
-"""How long may a storage take, and when is it not asked at all?
+"""How long may a storage take, and when is one of its servers not asked at all?
 
-A request never waits for a storage longer than a deadline, and a storage that has failed several times in a row is left
-alone for a while: pages then come from the origin as if nothing were stored. One operation at a time tries whether it
-is back.
+A request never waits for a storage longer than a deadline. A server that has failed several times in a row is left
+alone for a while: its pages then come from the origin as if nothing were stored, and those of other servers do not
+suffer. One operation at a time tries whether it is back.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
+from proxy.storage.numbers import Failure, Numbers, Operation
 
+_log = logging.getLogger("sitecache")
 _Result = TypeVar("_Result")
 
-_FAILURES = 5
 _FIRST_REST = Seconds(1)
-_LONGEST_REST = Seconds(30)
+#: Between two lines about a server that fails now and then.
+_BETWEEN_LINES = Seconds(60)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How much is borne of a storage."""
+
+    deadline: Seconds = Seconds(0.05)
+    """How long a request waits for it."""
+    failures: int = 5
+    """So many in a row, and a server is left alone."""
+    longest_rest: Seconds = Seconds(30)
+    """It is left alone for a second, then for twice as long each time, and never for longer than this."""
+
+
+class RestingError(StorageError):
+    """The operation was not begun: the server has failed and is being left alone."""
 
 
 class Guard:
-    """Stands between the exchanges and one storage."""
+    """Stands between the exchanges and one server of a storage."""
 
-    def __init__(self, deadline: Seconds, clock: Callable[[], float]) -> None:
-        """``clock`` counts seconds and never goes back."""
-        self._deadline = deadline
+    def __init__(self, name: str, patience: Patience, clock: Callable[[], float]) -> None:
+        """``name`` is for the log; ``clock`` counts seconds and never goes back."""
+        self._name = name
+        self._patience = patience
         self._clock = clock
         self._in_a_row = 0
         self._rest = _FIRST_REST
         self._until = float("-inf")
         self._trying = False
-        self.errors: Counter[str] = Counter()
-        """Operations that failed, by ``timeout``, ``error`` and ``resting``."""
+        self._said = float("-inf")
 
     @property
     def is_resting(self) -> bool:
-        """Tell whether the storage is being left alone."""
-        return self._in_a_row >= _FAILURES
+        """Tell whether the server is being left alone."""
+        return self._in_a_row >= self._patience.failures
 
-    async def run(self, operation: Callable[[], Awaitable[_Result]], deadline: Seconds | None = None) -> _Result:
-        """Do this within a deadline; StorageError when it fails, takes too long, or is not tried."""
-        deadline = deadline or self._deadline
-        if self.is_resting and (self._trying or self._clock() < self._until):
-            self.errors["resting"] += 1
-            raise StorageError("the storage has failed and is being left alone")
-        self._trying = self.is_resting
+    @property
+    def refuses(self) -> bool:
+        """Tell whether an operation would not even be begun now."""
+        return self.is_resting and (self._trying or self._clock() < self._until)
+
+    async def run(self, work: Callable[[], Awaitable[_Result]], deadline: Seconds) -> _Result:
+        """Do this within a deadline; StorageError when it fails or is too slow, RestingError when it is not begun."""
+        if self.refuses:
+            raise RestingError(f"{self._name} has failed and is being left alone")
+        is_trial = self.is_resting
+        self._trying = self._trying or is_trial
         try:
             async with asyncio.timeout(deadline):
-                result = await operation()
+                result = await work()
         except TimeoutError as error:
-            self._failed("timeout")
-            raise StorageError(f"the storage took longer than {deadline * 1000:g} ms") from error
-        except StorageError:
-            self._failed("error")
+            late = StorageTimeout(f"{self._name} took longer than {deadline * 1000:g} ms")
+            self._failed(late, is_trial)
+            raise late from error
+        except StorageError as error:
+            self._failed(error, is_trial)
             raise
         finally:
-            self._trying = False
-        self._in_a_row = 0
-        self._rest = _FIRST_REST
+            if is_trial:
+                self._trying = False
+        self._succeeded()
         return result
 
-    def _failed(self, how: str) -> None:
-        self.errors[how] += 1
+    def _failed(self, error: StorageError, is_trial: bool) -> None:
+        if self.is_resting and not is_trial:
+            # It was begun before: the server rests already, and not longer for each that waited with it.
+            return
         self._in_a_row += 1
+        if not self.is_resting:
+            if self._clock() >= self._said + _BETWEEN_LINES:
+                self._said = self._clock()
+                _log.warning("%s failed: %s", self._name, error)
+            return
+        if not is_trial:
+            _log.warning("%s is left alone; its pages come from the origin: %s", self._name, error)
+        self._rest = Seconds(min(self._rest, self._patience.longest_rest))
+        self._until = self._clock() + self._rest
+        self._rest = Seconds(self._rest * 2)
+
+    def _succeeded(self) -> None:
         if self.is_resting:
-            self._until = self._clock() + self._rest
-            self._rest = Seconds(min(self._rest * 2, _LONGEST_REST))
+            _log.warning("%s answers again", self._name)
+        self._in_a_row = 0
+        self._rest = _FIRST_REST
+
+
+class StorageTimeout(StorageError):
+    """The operation took too long; the storage may do it yet."""
+
+
+class Guards:
+    """One guard for each server of a storage, and the numbers of them all."""
+
+    def __init__(self, alias: str, patience: Patience, clock: Callable[[], float]) -> None:
+        """``alias`` is that of the storage; ``clock`` counts seconds and never goes back."""
+        self._alias = alias
+        self._patience = patience
+        self._clock = clock
+        self._guards: dict[str, Guard] = {}
+        self._said: dict[str, float] = {}
+        self.numbers = Numbers()
+
+    async def run(
+        self, operation: Operation, server: str, work: Callable[[], Awaitable[_Result]], deadline: Seconds | None = None
+    ) -> _Result:
+        """Do this on a server, within the deadline of requests unless another is given; StorageError when it fails."""
+        started = self._clock()
+        errors = self.numbers.errors
+        try:
+            result = await self._guard(server).run(work, deadline or self._patience.deadline)
+        except RestingError:
+            errors[Failure.RESTING] += 1
+            raise
+        except StorageError as error:
+            errors[Failure.TIMEOUT if isinstance(error, StorageTimeout) else Failure.ERROR] += 1
+            self._took(operation, started)
+            raise
+        self._took(operation, started)
+        return result
+
+    def damaged(self, error: Exception) -> None:
+        """Count a record that is not what was written."""
+        self.numbers.damaged += 1
+        self._say("a stored response is damaged and passed over: %s", error)
+
+    def refused(self, size: int) -> None:
+        """Count a value that the storage did not take."""
+        self.numbers.errors[Failure.REFUSED] += 1
+        self._say("a response was not stored: no room for its %d bytes, or too large", size)
+
+    def _say(self, text: str, what: object) -> None:
+        """Log this, and of its kind nothing more for a while: it may be said of each request."""
+        if self._clock() >= self._said.get(text, float("-inf")) + _BETWEEN_LINES:
+            self._said[text] = self._clock()
+            _log.warning("storage %r: " + text, self._alias, what)
+
+    def refuses(self, server: str) -> bool:
+        """Tell whether an operation on this server would not even be begun now."""
+        guard = self._guards.get(server)
+        return guard is not None and guard.refuses
+
+    def resting(self) -> dict[str, bool]:
+        """Tell of each server that was asked whether it is being left alone."""
+        return {server: guard.is_resting for server, guard in self._guards.items()}
+
+    def _guard(self, server: str) -> Guard:
+        guard = self._guards.get(server)
+        if guard is None:
+            name = f"storage {self._alias!r}" + (f" at {server}" if server else "")
+            guard = self._guards[server] = Guard(name, self._patience, self._clock)
+        return guard
+
+    def _took(self, operation: Operation, started: float) -> None:
+        self.numbers.durations[operation].add(Seconds(self._clock() - started))

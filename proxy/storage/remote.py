@@ -1,8 +1,8 @@
 """Which stored responses are there, when they lie in a cache that has to be waited for?
 
 A look-up is one round trip: the primary key is asked for together with the variants that the request would select by
-what the resource's responses are known to vary by. What is on its way to the cache counts as being there, so that
-whoever has read the last byte of a page gets a hit.
+what the resource's responses are known to vary by, or else by what those of other resources do. What is on its way to
+the cache counts as being there, so that whoever has read the last byte of a page gets a hit.
 """
 
 from __future__ import annotations
@@ -11,37 +11,50 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pkgutil import resolve_name
+from typing import assert_never
 
 from proxy.config.model import CacheConfig
 from proxy.config.units import Seconds, UnixTime
-from proxy.errors import StorageError
+from proxy.errors import StorageDamaged, StorageError
 from proxy.message.heads import Request
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.key import PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse
-from proxy.storage.backends.base import Backend
-from proxy.storage.codec import DamagedRecordError, Record, VaryIndex, decode, encode
-from proxy.storage.guard import Guard
+from proxy.storage.backends.base import Backend, Value
+from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
+from proxy.storage.debts import Debts
+from proxy.storage.guard import Guards, RestingError
+from proxy.storage.numbers import Operation
 from proxy.storage.responses import VarySpecs
+from proxy.storage.slots import digest_of, slot_key, slot_of, with_variant
 
 _log = logging.getLogger("sitecache")
 
-_MOST_SPECS = 4
 _REMEMBERED = 10_000
 #: How much longer an index is kept than the variant it was last written with.
 _INDEX_LONGER = 86400.0
 
 #: Nobody waits for a write, and a large body takes a while.
 _WRITE_DEADLINE = Seconds(2)
-#: Seconds until a deletion that failed is tried again.
-_AGAIN = 1.0
+#: Bytes of bodies that wait for a slow storage; what comes then is not stored.
+_MOST_ON_ITS_WAY = 64 * 2**20
+#: A record of more bytes is read and written in a thread: 256 KiB take the loop about a third of a millisecond.
+_LARGE = 256 * 1024
+
+#: What the responses of this cache vary by is kept under this key, for processes that start.
+_USUAL_KEY = PrimaryKey(b"usual")
+_MOST_USUAL = 8
+_USUAL_TIMEOUT = Seconds(30 * 86400)
 
 Key = PrimaryKey | VariantKey
+Found = Record | StorageError
+"""What lies under a key; an error where that cannot be known, or is damaged."""
 Start = Callable[[Coroutine[object, object, None]], None]
 """Runs what nobody waits for, until it is done."""
 
@@ -70,48 +83,68 @@ class RemoteResponses:
     def __init__(
         self,
         backend: Backend,
-        guard: Guard,
+        guards: Guards,
         make_key: Callable[[bytes], str],
         ignored_cookies: IgnoredCookies,
+        max_variants: int,
         start: Start,
     ) -> None:
         """``make_key`` makes the backend's key for one of ours; ``start`` runs what nobody waits for."""
+        backend.tell_losses()
         self._backend = backend
-        self._guard = guard
+        self._guards = guards
         self._make_key = make_key
         self._ignored_cookies = ignored_cookies
+        self._max_variants = max_variants
         self._start = start
-        self._indexes: OrderedDict[PrimaryKey, VaryIndex] = OrderedDict()
+        self._indexes: OrderedDict[PrimaryKey, VaryIndex | None] = OrderedDict()
+        """Of the resources seen last; None where the response does not vary."""
+        self._usual: tuple[tuple[bytes, ...], ...] = ()
         self._writing: dict[Key, _Write] = {}
-        self.damaged = 0
-        """Records that were not what had been written, since the start."""
+        self._on_its_way = 0
+        self._written = asyncio.Event()
+        self.debts: Debts[Key] = Debts(self._delete, start)
+        """What is to be forgotten as soon as the storage can be told so."""
+
+    # What is there.
 
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Nothing is known without waiting."""
         del primary, request, now
         return None
 
+    async def prepare(self) -> None:
+        """Learn what responses vary by before the first is asked for; without the storage, nothing is learnt."""
+        with suppress(StorageError):
+            values = await self._ask([_USUAL_KEY], _WRITE_DEADLINE)
+            usual = values.get(_USUAL_KEY)
+            if isinstance(usual, VaryIndex):
+                self._usual = usual.specs[:_MOST_USUAL]
+
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the cache cannot be asked."""
-        del now
         known = self._indexes.get(primary)
-        keys: list[Key] = [primary]
-        if known is not None:
-            keys += self._variants(primary, request, known)
-        found = await self._get(keys)
+        guess = self._usual if primary not in self._indexes else ()
+        places = self._places(primary, request, known.specs if known is not None else guess, known)
+        asked = dict.fromkeys((primary, *(key for key, _ in places)))
+        found = await self._get(asked)
         record = found.get(primary)
-        if record is None or isinstance(record, StoredResponse):
+        if isinstance(record, StorageError):
+            raise record
+        if isinstance(record, StoredResponse):
+            self._remember(primary, None)
+            return self._trusted(record, now)
+        if not isinstance(record, VaryIndex):
             self._indexes.pop(primary, None)
-            return record
+            return None
         self._remember(primary, record)
-        wanted = self._variants(primary, request, record)
-        if missing := [key for key in wanted if key not in keys]:
+        self._learn(record.specs)
+        places = self._places(primary, request, record.specs, record)
+        # Those that were not guessed right.
+        if missing := [key for key, digest in places if key not in asked and slot_of(record, digest) is not None]:
             found |= await self._get(missing)
-        for key in wanted:
-            variant = found.get(key)
-            if isinstance(variant, StoredResponse):
-                return variant
-        return None
+        variant = _variant(record, [(found.get(key), digest) for key, digest in places])
+        return None if variant is None else self._trusted(variant, now)
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, as far as it was seen."""
@@ -119,31 +152,72 @@ class RemoteResponses:
         known = self._indexes.get(primary)
         return () if known is None else known.specs
 
+    def _trusted(self, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
+        return stored if self.debts.forgives(stored.terms.born, now) else None
+
+    def _places(
+        self, primary: PrimaryKey, request: Request, specs: VarySpecs, index: VaryIndex | None
+    ) -> list[tuple[Key, str]]:
+        """Return where the variants that the request selects would lie, and the digest of each."""
+        digests = [digest_of(variant_key(primary, spec, request, self._ignored_cookies)) for spec in specs]
+        return [(slot_key(primary, digest, index, self._max_variants), digest) for digest in digests]
+
+    def _remember(self, primary: PrimaryKey, index: VaryIndex | None) -> None:
+        self._indexes[primary] = index
+        self._indexes.move_to_end(primary)
+        if len(self._indexes) > _REMEMBERED:
+            self._indexes.popitem(last=False)
+
+    def _learn(self, specs: VarySpecs) -> None:
+        """Keep what responses vary by, for look-ups of resources that nothing is known of, also after a restart."""
+        new = [spec for spec in specs if spec not in self._usual][: _MOST_USUAL - len(self._usual)]
+        if new:
+            self._usual = (*self._usual, *new)
+            self._write(_USUAL_KEY, VaryIndex(b"", self._usual), _USUAL_TIMEOUT)
+
+    # What is to be there.
+
+    def accepts(self, primary: PrimaryKey) -> bool:
+        """Tell whether a response for this resource would be stored now, as far as that is known."""
+        return self._accepts(primary)
+
+    def _accepts(self, key: Key) -> bool:
+        # What is to be forgotten must be so first: nobody knows in which order the storage does what was late.
+        if key in self.debts or self._on_its_way >= _MOST_ON_ITS_WAY:
+            return False
+        return not self._guards.refuses(self._backend.server_of(self._make_key(key), writing=True))
+
     def store(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
     ) -> bool:
-        """Begin to store a response; that it is refused is not known yet."""
+        """Begin to store a response; False when it is known that the storage will not."""
         spec = stored.terms.vary
         timeout = Seconds(until - now)
+        if not self._accepts(primary):
+            return False
         if not spec:
-            self._indexes.pop(primary, None)
+            self._remember(primary, None)
             self._write(primary, stored, timeout)
             return True
         known = self._indexes.get(primary) or VaryIndex(os.urandom(8).hex().encode(), ())
-        others = [other for other in known.specs if other != spec]
-        index = VaryIndex(known.generation, (spec, *others)[:_MOST_SPECS])
+        digest = digest_of(variant_key(primary, spec, request, self._ignored_cookies))
+        index = with_variant(known, spec, digest, self._max_variants)
+        place = slot_key(primary, digest, index, self._max_variants)
+        if not self._accepts(place):
+            return False
         self._remember(primary, index)
+        self._learn(index.specs)
         self._write(primary, index, Seconds(timeout + _INDEX_LONGER))
-        self._write(self._variant(primary, spec, request, index), stored, timeout)
+        self._write(place, Variant(index.generation, digest, stored), timeout)
         return True
 
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """Begin to forget this stored response."""
-        known = self._indexes.get(primary)
         if not stored.terms.vary:
             self._write(primary, None)
-        elif known is not None:
-            self._write(self._variant(primary, stored.terms.vary, request, known), None)
+            return
+        for key, _ in self._places(primary, request, [stored.terms.vary], self._indexes.get(primary)):
+            self._write(key, None)
 
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Begin to forget every stored response of the resource: without their index, variants are not found."""
@@ -151,42 +225,70 @@ class RemoteResponses:
         self._write(primary, None)
         return True
 
-    def _variants(self, primary: PrimaryKey, request: Request, index: VaryIndex) -> list[Key]:
-        return [self._variant(primary, spec, request, index) for spec in index.specs]
+    async def finish(self) -> None:
+        """Let what is on its way arrive, and tell the storage for the last time what is to be forgotten."""
+        unsaid = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WRITE_DEADLINE):
+                while self._writing:
+                    self._written.clear()
+                    await self._written.wait()
+            async with asyncio.timeout(_WRITE_DEADLINE):
+                unsaid = len(self.debts)
+                unsaid = await self.debts.pay()
+        if unsaid:
+            _log.warning("%d invalidations did not reach the storage: it may serve those pages while fresh", unsaid)
 
-    def _variant(self, primary: PrimaryKey, spec: tuple[bytes, ...], request: Request, index: VaryIndex) -> VariantKey:
-        return VariantKey(index.generation + b":" + variant_key(primary, spec, request, self._ignored_cookies))
+    # Asking the backend.
 
-    def _remember(self, primary: PrimaryKey, index: VaryIndex) -> None:
-        self._indexes[primary] = index
-        self._indexes.move_to_end(primary)
-        if len(self._indexes) > _REMEMBERED:
-            self._indexes.popitem(last=False)
-
-    async def _get(self, keys: list[Key]) -> dict[Key, Record]:
-        """Return the records there are: those on their way to the cache, and those in it."""
-        found: dict[Key, Record] = {}
-        ask: dict[str, Key] = {}
+    def _shares(self, keys: Iterable[Key], *, writing: bool) -> dict[str, dict[str, Key]]:
+        """Return the backend's keys by the server that is asked for them."""
+        shares: dict[str, dict[str, Key]] = {}
         for key in keys:
-            if key not in self._writing:
-                ask[self._make_key(key)] = key
-            elif (record := self._writing[key].record) is not None:
-                found[key] = record
-        if ask:
-            values = await self._guard.run(lambda: self._backend.get_many(ask))
-            for name, value in values.items():
-                if (read := self._read(ask[name], value)) is not None:
-                    found[ask[name]] = read
+            name = self._make_key(key)
+            shares.setdefault(self._backend.server_of(name, writing=writing), {})[name] = key
+        return shares
+
+    async def _get(self, keys: Iterable[Key]) -> dict[Key, Found]:
+        """Return the records there are: those on their way to the cache, and those in it."""
+        found: dict[Key, Found] = {}
+        ask: list[Key] = []
+        for key in keys:
+            write = self._writing.get(key)
+            if write is not None and write.record is not None:
+                found[key] = write.record
+            elif write is None and key not in self.debts:
+                ask.append(key)
+        return found | await self._ask(ask)
+
+    async def _ask(self, keys: list[Key], deadline: Seconds | None = None) -> dict[Key, Found]:
+        """Ask each server for its keys, all at once."""
+        shares = self._shares(keys, writing=False)
+        asking = [self._ask_one(server, names, deadline) for server, names in shares.items()]
+        if len(asking) == 1:
+            return await asking[0]
+        found: dict[Key, Found] = {}
+        for part in await asyncio.gather(*asking):
+            found |= part
         return found
 
-    def _read(self, key: Key, value: object) -> Record | None:
+    async def _ask_one(self, server: str, names: Mapping[str, Key], deadline: Seconds | None) -> dict[Key, Found]:
         try:
-            if isinstance(value, bytes):
-                return decode(key, value)
+            values = await self._guards.run(Operation.GET, server, partial(self._backend.get_many, names), deadline)
+        except StorageError as error:
+            return dict.fromkeys(names.values(), error)
+        return {names[name]: await self._read(names[name], value) for name, value in values.items()}
+
+    async def _read(self, key: Key, value: Value) -> Found:
+        try:
+            if not isinstance(value, bytes):
+                raise DamagedRecordError("a number")
+            if len(value) > _LARGE:
+                return await asyncio.to_thread(decode, key, value)
+            return decode(key, value)
         except DamagedRecordError as error:
-            _log.warning("a stored response is passed over: %s", error)
-        self.damaged += 1
-        return None
+            self._guards.damaged(error)
+            return StorageDamaged(str(error))
 
     def _write(self, key: Key, record: Record | None, timeout: Seconds | None = None) -> None:
         """Begin to write a record, or to delete what lies under the key: one at a time for each key, in order."""
@@ -197,23 +299,76 @@ class RemoteResponses:
 
     async def _carry_out(self, key: Key) -> None:
         """Write what is to be written under this key, until there is nothing newer."""
-        while True:
-            write = self._writing[key]
-            try:
-                await self._guard.run(partial(self._do, key, write), _WRITE_DEADLINE)
-            except StorageError as error:
-                _log.warning("a response was not %s: %s", "forgotten" if write.record is None else "stored", error)
-                if write.record is None:
-                    # It must not come back with the storage, so it counts as gone here until it is.
-                    await asyncio.sleep(_AGAIN)
-                    continue
-            if self._writing[key] is write:
-                del self._writing[key]
-                return
+        try:
+            while True:
+                write = self._writing[key]
+                try:
+                    await self._do(key, write)
+                except StorageError as error:
+                    self._owe(key, write, error)
+                    return
+                if self._writing[key] is write:
+                    return
+        finally:
+            del self._writing[key]
+            self._written.set()
+
+    def _owe(self, key: Key, write: _Write, error: StorageError) -> None:
+        """Nobody knows what lies under the key now: it is forgotten before anything is stored there again."""
+        latest = self._writing[key]
+        if write.record is not None and not isinstance(error, RestingError):
+            # It may be done late, behind a deletion.
+            self.debts.owe(key, times=2)
+        elif write.record is None or latest.record is None:
+            self.debts.owe(key)
 
     async def _do(self, key: Key, write: _Write) -> None:
         name = self._make_key(key)
+        server = self._backend.server_of(name, writing=True)
         if write.record is None:
-            await self._backend.delete(name)
-        elif not await self._backend.set(name, encode(key, write.record), write.timeout):
-            _log.warning("a response was not stored: the storage refuses its size")
+            await self._guards.run(Operation.DELETE, server, partial(self._backend.delete, name), _WRITE_DEADLINE)
+            return
+        size = _size(write.record)
+        self._on_its_way += size
+        try:
+            data = await asyncio.to_thread(encode, key, write.record) if size > _LARGE else encode(key, write.record)
+            work = partial(self._backend.set, name, data, write.timeout)
+            if not await self._guards.run(Operation.SET, server, work, _WRITE_DEADLINE):
+                self._guards.refused(len(data))
+        finally:
+            self._on_its_way -= size
+
+    async def _delete(self, keys: list[Key]) -> list[Key]:
+        """Forget what lies under these keys; return those of which the storage could be told."""
+        done: list[Key] = []
+        for server, names in self._shares(keys, writing=True).items():
+            work = partial(self._backend.delete_many, names)
+            with suppress(StorageError):
+                await self._guards.run(Operation.DELETE, server, work, _WRITE_DEADLINE)
+                done += names.values()
+        return done
+
+
+def _variant(index: VaryIndex, found: Iterable[tuple[Found | None, str]]) -> StoredResponse | None:
+    """Return the first that is the variant with that digest; StorageError when none is, and one cannot be known."""
+    error: StorageError | None = None
+    for record, digest in found:
+        if isinstance(record, Variant) and (record.generation, record.digest) == (index.generation, digest):
+            return record.response
+        if isinstance(record, StorageError):
+            error = record
+    if error is not None:
+        raise error
+    return None
+
+
+def _size(record: Record) -> int:
+    match record:
+        case StoredResponse():
+            return len(record.body)
+        case Variant():
+            return len(record.response.body)
+        case VaryIndex():
+            return 0
+        case never:
+            assert_never(never)

@@ -38,6 +38,9 @@ class Responses(Protocol):
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, the latest first; empty where nothing is known."""
 
+    def accepts(self, primary: PrimaryKey) -> bool:
+        """Tell whether a response for this resource would be stored now, as far as that is known beforehand."""
+
     def store(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
     ) -> bool:
@@ -110,6 +113,11 @@ class MemoryResponses:
             return held.specs
         return () if held is None else ((),)
 
+    def accepts(self, primary: PrimaryKey) -> bool:
+        """Memory always does."""
+        del primary
+        return True
+
     def store(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
     ) -> bool:
@@ -170,6 +178,11 @@ class NoResponses:
         """Nothing is known."""
         del primary, now
         return ()
+
+    def accepts(self, primary: PrimaryKey) -> bool:
+        """Nothing is."""
+        del primary
+        return False
 
     def store(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime

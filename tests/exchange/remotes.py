@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.policy.cookies import IgnoredCookies
-from proxy.storage.backends.base import Value
+from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.locmem import LocMemCache
-from proxy.storage.guard import Guard
+from proxy.storage.guard import Guards, Patience
 from proxy.storage.remote import RemoteResponses
 from tests.exchange.making import Clock
 
@@ -55,7 +56,20 @@ class Unreachable(Counting):
         return await super().set(key, value, timeout)
 
 
-def remote(backend: LocMemCache, guard: Guard | None = None) -> RemoteResponses:
+class Damaged(Counting):
+    """A storage that holds something else under every key."""
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
+        await super().get_many(keys)
+        return dict.fromkeys(self.trips[-1], b"something else")
+
+
+def guards(clock: Clock | None = None, **patience: Any) -> Guards:
+    return Guards("default", Patience(**{"deadline": Seconds(60), **patience}), clock or Clock())
+
+
+def remote(backend: Backend, guarded: Guards | None = None, variants: int = 128) -> RemoteResponses:
     """The stored responses in this backend, under keys that can be read."""
-    guard = guard or Guard(Seconds(60), Clock())
-    return RemoteResponses(backend, guard, lambda key: f"page.{key.hex()}", IgnoredCookies(("_ga",)), start)
+    return RemoteResponses(
+        backend, guarded or guards(), lambda key: f"page.{key.hex()}", IgnoredCookies(("_ga",)), variants, start
+    )

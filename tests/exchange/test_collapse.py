@@ -383,6 +383,9 @@ class FailingStorage:
     def vary_specs(self, *_: object) -> tuple[()]:
         return ()
 
+    def accepts(self, *_: object) -> bool:
+        return True
+
     def store(self, *_: object) -> bool:
         raise Broken("the shelf")
 

@@ -20,7 +20,7 @@ from proxy.message.heads import Request
 from proxy.policy.decisions import Detail
 from proxy.storage.responses import Responses
 from tests.exchange.making import Bench, Client, Given, coming, request, whole
-from tests.exchange.remotes import Unreachable, remote
+from tests.exchange.remotes import Damaged, Unreachable, remote
 
 FRESH = "cache-control: max-age=60"
 TAG = 'etag: "a"'
@@ -51,6 +51,7 @@ ROWS = {
     Detail.NO_STORE: lambda: Row(answer=whole("cache-control: no-store")),
     Detail.PRIVATE: lambda: Row(answer=whole("cache-control: private")),
     Detail.STORAGE_FAILED: lambda: Row(answer=whole(FRESH), storage=remote(Unreachable())),
+    Detail.STORAGE_DAMAGED: lambda: Row(answer=whole(FRESH), storage=remote(Damaged())),
     Detail.EVENT_STREAM: lambda: Row(answer=whole(FRESH, "content-type: text/event-stream")),
     Detail.VARY_STAR: lambda: Row(answer=whole("vary: *")),
     Detail.SET_COOKIE: lambda: Row(answer=whole("set-cookie: a=b")),

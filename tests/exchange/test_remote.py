@@ -10,9 +10,9 @@ import pytest
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Value
-from proxy.storage.guard import Guard
+from proxy.storage.numbers import Operation
 from tests.exchange.making import Bench, Clock, Gate, request, settled, whole
-from tests.exchange.remotes import Counting, Unreachable, remote
+from tests.exchange.remotes import Counting, Unreachable, guards, remote
 
 FRESH = "cache-control: max-age=60"
 LANGUAGE = "vary: accept-language"
@@ -131,28 +131,29 @@ class Stuck(Counting):
 
 
 async def test_nobody_waits_for_a_storage_longer_than_its_deadline() -> None:
-    guard = Guard(Seconds(0.001), Clock())
-    bench = Bench(whole(FRESH, body=b"page"), storage=remote(Stuck(), guard))
+    guarded = guards(deadline=Seconds(0.001))
+    bench = Bench(whole(FRESH, body=b"page"), storage=remote(Stuck(), guarded))
     client = bench.start(request("/page"))
     async with asyncio.timeout(60):
         while not client.is_whole:  # noqa: ASYNC110 - the client is a fake without events
             await asyncio.sleep(0)
     assert client.detail == "storage-failed"
-    assert guard.errors["timeout"] == 1
+    assert guarded.numbers.errors == {"timeout": 1}
 
 
 async def test_a_storage_that_fails_again_and_again_is_left_alone_and_tried_later() -> None:
     clock = Clock()
-    guard = Guard(Seconds(60), clock)
+    guarded = guards(clock)
     backend = Unreachable()
 
     async def ask() -> dict[str, Value]:
-        return await guard.run(lambda: backend.get_many(["a"]))
+        return await guarded.run(Operation.GET, "", lambda: backend.get_many(["a"]))
 
     for _ in range(8):
         with pytest.raises(StorageError):
             await ask()
-    assert (len(backend.trips), guard.errors["error"], guard.errors["resting"]) == (5, 5, 3)
+    assert len(backend.trips) == 5
+    assert guarded.numbers.errors == {"error": 5, "resting": 3}
     clock.turn(1)
     with pytest.raises(StorageError):
         await ask()
@@ -163,7 +164,7 @@ async def test_a_storage_that_fails_again_and_again_is_left_alone_and_tried_late
     clock.turn(1)
     backend.gone = False
     assert await ask() == {}
-    assert not guard.is_resting
+    assert guarded.resting() == {"": False}
 
 
 @pytest.mark.parametrize(
@@ -180,13 +181,15 @@ async def test_a_storage_that_fails_again_and_again_is_left_alone_and_tried_late
 )
 async def test_a_damaged_record_is_a_miss(spoil: object) -> None:
     backend = Counting()
-    responses = remote(backend)
-    bench = Bench(whole(FRESH, body=b"page"), whole(FRESH, body=b"again"), storage=responses)
+    guarded = guards()
+    bench = Bench(whole(FRESH, body=b"page"), whole(FRESH, body=b"again"), storage=remote(backend, guarded))
     await bench.get()
     [(key, slot)] = backend._slots.items()
     backend.put(key, spoil(slot[0]), 1, slot[2])  # type: ignore[operator]
-    assert (await bench.get()).content == b"again"
-    assert responses.damaged == 1
+    again = await bench.get()
+    assert again.content == b"again"
+    assert again.cache_status == "fwd=uri-miss; fwd-status=200; ttl=60; stored; detail=storage-damaged"
+    assert guarded.numbers.damaged == 1
     assert (await bench.get()).content == b"again"
 
 

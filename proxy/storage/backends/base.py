@@ -106,6 +106,17 @@ class Backend(ABC):
         """Tell whether there is a value."""
         return await self.get(key) is not None
 
+    def server_of(self, key: str, *, writing: bool) -> str:
+        """Return the name of the server that holds the value, for people; empty where there is but one.
+
+        Servers fail one by one, and whoever leaves one alone goes on with the others.
+        """
+        del key, writing
+        return ""
+
+    def tell_losses(self) -> None:  # noqa: B027  most backends do so anyway
+        """Raise a StorageError from now on for a server that is away, also where a miss would do."""
+
     async def close(self) -> None:
         """Give up what the cache holds of the system; the next operation takes it again."""
         return

@@ -1,0 +1,60 @@
+"""What has a storage been asked, how long did it take, and how did it fail? Plain numbers for the metrics page."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from enum import StrEnum
+
+from proxy.config.units import Seconds
+
+
+class Operation(StrEnum):
+    """What a storage is asked to do for pages."""
+
+    GET = "get"
+    SET = "set"
+    DELETE = "delete"
+
+
+class Failure(StrEnum):
+    """Why an operation brought nothing."""
+
+    TIMEOUT = "timeout"
+    """It took longer than its deadline."""
+    ERROR = "error"
+    """The storage, or the way to it, said no."""
+    RESTING = "resting"
+    """It was not tried: the server is being left alone."""
+    REFUSED = "refused"
+    """The storage did not take the value: too large, or no room."""
+
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper ends in seconds; the usual deadline is one of them."""
+
+
+class Durations:
+    """How long operations of one kind took, those that failed included."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        """One for each of ``BUCKETS``, and one for what took longer."""
+        self.sum = 0.0
+
+    def add(self, seconds: Seconds) -> None:
+        """Count one."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.sum += seconds
+
+
+class Numbers:
+    """What became of the operations on one storage, since the start."""
+
+    def __init__(self) -> None:
+        self.durations = {operation: Durations() for operation in Operation}
+        self.errors: Counter[Failure] = Counter()
+        self.damaged = 0
+        """Records that were not what had been written."""

@@ -1,0 +1,50 @@
+"""In which of a bounded number of places does a variant lie?
+
+However many proxies store variants of one URL at the same time, there are never more than there are slots: each variant
+has a slot by its digest, or the next free one, and when all are taken it takes the place of what lies in its own.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from proxy.policy.key import PrimaryKey, VariantKey
+from proxy.storage.codec import VaryIndex
+
+_MOST_SPECS = 4
+"""Different Vary fields remembered for one URL; an origin that has more is not consistent."""
+#: Digits of a digest that an index keeps; the record itself holds all.
+_SHORT = 16
+
+
+def digest_of(key: VariantKey) -> str:
+    """Return what stands for a variant; nobody can find two with the same."""
+    return blake2b(key, digest_size=32).hexdigest()
+
+
+def slot_of(index: VaryIndex, digest: str) -> int | None:
+    """Return the slot that an index names for a variant."""
+    return index.slots.get(digest[:_SHORT])
+
+
+def slot_key(primary: PrimaryKey, digest: str, index: VaryIndex | None, most: int) -> VariantKey:
+    """Return the key under which a variant lies, or would be looked for first."""
+    named = None if index is None else slot_of(index, digest)
+    return VariantKey(b"slot %d of %b" % (_own(digest, most) if named is None else named, primary))
+
+
+def with_variant(index: VaryIndex, spec: tuple[bytes, ...], digest: str, most: int) -> VaryIndex:
+    """Return the index of a resource that has this variant, too."""
+    specs = (spec, *(other for other in index.specs if other != spec))[:_MOST_SPECS]
+    slots = {short: slot for short, slot in index.slots.items() if slot < most}
+    short = digest[:_SHORT]
+    if short not in slots:
+        own = _own(digest, most)
+        taken = set(slots.values())
+        free = next((slot for slot in ((own + step) % most for step in range(most)) if slot not in taken), own)
+        slots = {other: slot for other, slot in slots.items() if slot != free} | {short: free}
+    return VaryIndex(index.generation, specs, slots)
+
+
+def _own(digest: str, most: int) -> int:
+    return int(digest[:_SHORT], 16) % most
