@@ -7,6 +7,7 @@ import fcntl
 import socket
 import struct
 import termios
+from abc import abstractmethod
 
 from proxy.config.model import ClientTimeouts
 from proxy.deadlines import NEVER, Deadlines
@@ -144,9 +145,9 @@ class Ending(Writer):
         if on_gone is not None:
             on_gone()
 
+    @abstractmethod
     def resume_reading(self) -> None:
         """Read again."""
-        raise NotImplementedError
 
 
 def untaken(transport: asyncio.Transport) -> int:
