@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from secrets import token_hex
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.exchange.body import Body
@@ -16,13 +17,10 @@ from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.directives import RequestTerms
 from proxy.policy.key import PrimaryKey
-from proxy.policy.preconditions import WHOLE, NotModified, Part, Unsatisfiable, Whole, has_preconditions, wanted
+from proxy.policy.multipart import BOUNDARY_SIZE
+from proxy.policy.parts import cut
+from proxy.policy.preconditions import WHOLE, NotModified, Parts, has_preconditions, wanted
 from proxy.policy.stored import StoredResponse
-
-#: RFC 9110 §15.4.5, and Expires and Cache-Control, which freshen what the client has.
-_IN_NOT_MODIFIED = (
-    b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"last-modified", b"via",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -52,10 +50,10 @@ class Replies:
         self._clock = clock
 
     def stored(self, exchange: Exchange, stored: StoredResponse, outcome: Outcome, now: UnixTime) -> None:
-        """Answer from a complete stored response: with all of it, with a part, or with 304."""
+        """Answer from a stored response that has what the request wants: with all of it, with parts, or with 304."""
         request = exchange.request
-        part = wanted(request, stored, len(stored.body), now) if has_preconditions(request) else WHOLE
-        status, head, body = _cut(stored, part)
+        part = wanted(request, stored, stored.complete_size, now) if has_preconditions(request) else WHOLE
+        status, head, body = cut(stored, part, _boundary() if isinstance(part, Parts) else b"")
         if request.method == b"HEAD":
             body = b""
         self.count(exchange, status, outcome, len(body))
@@ -81,7 +79,7 @@ class Replies:
         now = self._clock()
         if evaluate and has_preconditions(exchange.request) and wanted(exchange.request, stored, None, now) != WHOLE:
             self.count(exchange, 304, outcome, 0)
-            client.respond(_cut(stored, NotModified())[1], cache_status(outcome) + b"\r\n", b"")
+            client.respond(cut(stored, NotModified(), b"")[1], cache_status(outcome) + b"\r\n", b"")
             body.nobody_joined()
             return
         if client.gone:
@@ -118,33 +116,5 @@ class Replies:
         self._counters.done(Entry(now, exchange.request, status, size, took, outcome))
 
 
-def _cut(stored: StoredResponse, part: Whole | NotModified | Part | Unsatisfiable) -> tuple[int, bytes, bytes]:
-    """Return the status, the head and the body to send for what the client wants of a stored response."""
-    match part:
-        case Whole():
-            return stored.status, stored.head, stored.body
-        case NotModified():
-            return 304, b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(stored, _IN_NOT_MODIFIED), b""
-        case Part(first, last):
-            body = stored.body[first : last + 1]
-            lines = _lines_without(stored, (b"content-length", b"content-range"))
-            extent = b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
-            sizes = (first, last, len(stored.body), len(body))
-            return 206, b"HTTP/1.1 206 Partial Content\r\n" + lines + extent % sizes, body
-        case Unsatisfiable():
-            lines = _kept_lines(stored, (b"date", b"via"))
-            extent = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % len(stored.body)
-            return 416, b"HTTP/1.1 416 Range Not Satisfiable\r\n" + lines + extent, b""
-
-
-def _kept_lines(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:
-    return b"".join([line for name, line in _lines(stored) if name in names])
-
-
-def _lines_without(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:
-    return b"".join([line for name, line in _lines(stored) if name not in names])
-
-
-def _lines(stored: StoredResponse) -> list[tuple[bytes, bytes]]:
-    lines = stored.head.split(b"\r\n")[1:-1]
-    return [(line.partition(b":")[0].lower(), line + b"\r\n") for line in lines]
+def _boundary() -> bytes:
+    return token_hex(BOUNDARY_SIZE // 2).encode()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import assert_never
 
 from proxy.config.units import UnixTime
 from proxy.message.fields import Fields
 from proxy.message.grammar import parse_date, parse_entity_tags
 from proxy.message.heads import Request
+from proxy.policy.multipart import overhead
+from proxy.policy.ranges import Part, byte_ranges
 from proxy.policy.stored import StoredResponse
-
-_RANGE = re.compile(rb"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +25,22 @@ class NotModified:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """The bytes from ``first`` to ``last``, both included."""
+class Parts:
+    """Several parts, which neither overlap nor touch, in the order they were asked for."""
 
-    first: int
-    last: int
+    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Unsatisfiable:
-    """A range that lies outside."""
+    """Ranges that all lie outside."""
 
 
-Wanted = Whole | NotModified | Part | Unsatisfiable
+Wanted = Whole | NotModified | Part | Parts | Unsatisfiable
 
 WHOLE = Whole()
 _NOT_MODIFIED = NotModified()
+_UNSATISFIABLE = Unsatisfiable()
 
 
 def has_preconditions(request: Request) -> bool:
@@ -52,9 +52,10 @@ def has_preconditions(request: Request) -> bool:
 def wanted(request: Request, stored: StoredResponse, size: int | None, now: UnixTime) -> Wanted:
     """Evaluate the request's preconditions, then its range, in the order of RFC 9110 §13.2.2.
 
-    ``size`` is that of the stored body; None when it is still on its way, and then a range is the whole.
+    ``size`` is that of the representation; None when it is still on its way, and then a range is the whole. Whether a
+    stored part has what is wanted, ``is_covered`` says.
     """
-    if stored.status != 200:
+    if stored.status != 200 and stored.extent is None:
         return WHOLE
     fields = request.fields
     if_none_match = fields.get(b"if-none-match")
@@ -63,10 +64,23 @@ def wanted(request: Request, stored: StoredResponse, size: int | None, now: Unix
             return _NOT_MODIFIED
     elif _unmodified_since(fields, stored, now):
         return _NOT_MODIFIED
-    value = fields.get(b"range")
-    if value is None or request.method != b"GET" or size is None or not _if_range_holds(fields, stored, now):
-        return WHOLE
-    return _range(value, size)
+    return WHOLE if size is None else _ranges(request, stored, size, now)
+
+
+def is_covered(request: Request, stored: StoredResponse, now: UnixTime) -> bool:
+    """Tell whether a stored part has all that the request can want of the representation (RFC 9111 §3.3)."""
+    extent = stored.extent
+    if extent is None:
+        return True
+    match _ranges(request, stored, extent.complete, now):
+        case Part() as part:
+            return extent.holds(part)
+        case Parts(parts):
+            return all(extent.holds(part) for part in parts)
+        case Whole() | Unsatisfiable():
+            return False
+        case never:
+            assert_never(never)
 
 
 def _matches(if_none_match: bytes, etag: bytes | None) -> bool:
@@ -118,23 +132,15 @@ def _date(stored: StoredResponse, now: UnixTime) -> UnixTime | None:
     return None if value is None else parse_date(value, now)
 
 
-def _range(value: bytes, size: int) -> Wanted:
-    """Read a Range of one part; one of several, or one we cannot read, is the whole (§14.2)."""
-    matched = _RANGE.fullmatch(value)
-    if matched is None:
+def _ranges(request: Request, stored: StoredResponse, size: int, now: UnixTime) -> Whole | Part | Parts | Unsatisfiable:
+    fields = request.fields
+    value = fields.get(b"range")
+    if value is None or request.method != b"GET" or not _if_range_holds(fields, stored, now):
         return WHOLE
-    first, last = matched.groups()
-    if not first:
-        if not last:
-            return WHOLE
-        suffix = int(last)
-        if not suffix:
-            return Unsatisfiable()
-        # §14.1.2: of nothing, the last bytes can be had, but no 206 can name them.
-        return Part(max(0, size - suffix), size - 1) if size else WHOLE
-    start = int(first)
-    if last and int(last) < start:
+    kind = stored.fields().get(b"content-type") if b"," in value else None
+    parts = byte_ranges(value, size, overhead(size, kind))
+    if parts is None:
         return WHOLE
-    if start >= size:
-        return Unsatisfiable()
-    return Part(start, min(int(last), size - 1) if last else size - 1)
+    if not parts:
+        return _UNSATISFIABLE
+    return parts[0] if len(parts) == 1 else Parts(parts)

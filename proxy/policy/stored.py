@@ -7,6 +7,7 @@ from sys import getsizeof
 
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.message.fields import Fields
+from proxy.policy.ranges import Extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +42,30 @@ class Terms:
 
 
 class StoredResponse:
-    """A complete response, ready to be sent: its head is serialised once.
+    """A response, ready to be sent: its head is serialised once.
 
     ``head`` is the status line and the end-to-end fields, Content-Length among them, each with its CRLF, without Age,
-    Cache-Status and the empty line. It is never changed; what freshens it makes another.
+    Cache-Status and the empty line. It is never changed; what freshens it makes another. One with an ``extent`` is
+    partial (RFC 9111 §3.3): a 206 with one part, which answers nothing but requests for what lies in it.
     """
 
-    __slots__ = ("_second", "_tail", "body", "fresh_until", "head", "status", "terms")
+    __slots__ = ("_second", "_tail", "body", "extent", "fresh_until", "head", "status", "terms")
 
-    def __init__(self, status: int, head: bytes, body: bytes, terms: Terms) -> None:
+    def __init__(self, status: int, head: bytes, body: bytes, terms: Terms, extent: Extent | None = None) -> None:
         self.status = status
         self.head = head
         self.body = body
         self.terms = terms
-        # A response that must be validated on each use is never fresh enough to be served unasked.
-        self.fresh_until = 0.0 if terms.no_cache else terms.born + terms.lifetime
+        self.extent = extent
+        # A response that must be validated on each use is never fresh enough to be served unasked, nor is a part.
+        self.fresh_until = 0.0 if terms.no_cache or extent is not None else terms.born + terms.lifetime
         self._second = -1
         self._tail = b""
+
+    @property
+    def complete_size(self) -> int:
+        """Return the size of the whole representation, whatever part of it is stored."""
+        return len(self.body) if self.extent is None else self.extent.complete
 
     def fields(self) -> Fields:
         """Return the fields of the head."""
@@ -95,4 +103,4 @@ class StoredResponse:
 
 
 #: The object, its terms with their numbers, and the tail of the current second, as sys.getsizeof counts them.
-_FIXED = 88 + 120 + 4 * 24 + 56 + 110
+_FIXED = 96 + 120 + 4 * 24 + 56 + 110

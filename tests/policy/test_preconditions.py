@@ -12,13 +12,15 @@ from proxy.policy.directives import NO_TERMS
 from proxy.policy.preconditions import (
     WHOLE,
     NotModified,
-    Part,
+    Parts,
     Unsatisfiable,
     Wanted,
     Whole,
     has_preconditions,
+    is_covered,
     wanted,
 )
+from proxy.policy.ranges import Extent, Part
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing
 from tests.policy.making import HOUR_AGO, MINUTE_AGO, MINUTE_LATER, NOW, NOW_DATE, request, response, rules, stored
@@ -165,8 +167,11 @@ def test_preconditions_are_for_200(status: int) -> None:
         pytest.param("0-4", 10, WHOLE, id="no-unit"),
         pytest.param("items=0-4", 10, WHOLE, id="another-unit"),
         pytest.param("Bytes=0-4", 10, Part(0, 4), id="the-unit-has-no-case"),
-        pytest.param("bytes=0-1,3-4", 10, WHOLE, id="two-ranges"),
-        pytest.param("bytes=0-1, 20-30", 10, WHOLE, id="two-ranges-one-outside"),
+        pytest.param("bytes=0-1,3-4", 10, Part(0, 4), id="two-ranges-near-each-other"),
+        pytest.param("bytes=0-1,500-501", 1000, Parts((Part(0, 1), Part(500, 501))), id="two-ranges"),
+        pytest.param("bytes=-2,0-1", 1000, Parts((Part(998, 999), Part(0, 1))), id="two-ranges-in-their-order"),
+        pytest.param("bytes=0-1, 20-30", 10, Part(0, 1), id="two-ranges-one-outside"),
+        pytest.param("bytes=20-30, 30-40", 10, UNSATISFIABLE, id="two-ranges-outside"),
         pytest.param("bytes=0--4", 10, WHOLE, id="two-dashes"),
         pytest.param("bytes=--4", 10, WHOLE, id="negative-suffix"),
         pytest.param("bytes=+0-4", 10, WHOLE, id="plus"),
@@ -176,7 +181,7 @@ def test_preconditions_are_for_200(status: int) -> None:
         pytest.param("bytes=0 - 4", 10, WHOLE, id="spaces-around-dash"),
         pytest.param("bytes =0-4", 10, WHOLE, id="space-before-equals"),
         pytest.param("bytes= 0-4", 10, Part(0, 4), id="space-behind-equals"),
-        pytest.param("bytes=0-" + "9" * 5000, 10, WHOLE, id="more-digits-than-anyone-needs"),
+        pytest.param("bytes=0-" + "9" * 5000, 10, Part(0, 9), id="more-digits-than-anyone-needs"),
         pytest.param("bytes=0-4", None, WHOLE, id="size-not-known-yet"),
         pytest.param("bytes=20-", None, WHOLE, id="size-not-known-yet-outside"),
     ],
@@ -242,7 +247,60 @@ def test_a_part_lies_inside(value: bytes, size: int) -> None:
         case Part(first, last):
             assert 0 <= first <= last < size
         case other:
-            assert isinstance(other, Whole | Unsatisfiable)
+            assert isinstance(other, Whole | Unsatisfiable), "so little has no parts worth sending apart"
+
+
+def partial(first: int, last: int, *lines: str) -> StoredResponse:
+    """A part of a representation of 1,000 bytes."""
+    kept = stored(FRESH, *lines)
+    return StoredResponse(206, kept.head, b"x" * (last - first + 1), kept.terms, Extent(first, last, 1000))
+
+
+@pytest.mark.rfc(9111, "3.3")
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param(["Range: bytes=100-199"], True, id="all-of-it"),
+        pytest.param(["Range: bytes=150-150"], True, id="within"),
+        pytest.param(["Range: bytes=99-199"], False, id="a-byte-before"),
+        pytest.param(["Range: bytes=100-200"], False, id="a-byte-behind"),
+        pytest.param(["Range: bytes=0-50"], False, id="elsewhere"),
+        pytest.param(["Range: bytes=100-"], False, id="to-the-end"),
+        pytest.param(["Range: bytes=-900"], False, id="suffix"),
+        pytest.param(["Range: bytes=1000-"], False, id="outside"),
+        pytest.param(["Range: lines=100-199"], False, id="another-unit"),
+        pytest.param(["Range: bytes=100-101,198-199"], True, id="two-within"),
+        pytest.param(["Range: bytes=100-101,500-501"], False, id="one-of-two-within"),
+        pytest.param([], False, id="the-whole"),
+        pytest.param(["Range: bytes=100-199", 'If-Range: "a"'], True, id="if-range-holds"),
+        pytest.param(["Range: bytes=100-199", 'If-Range: "b"'], False, id="if-range-does-not"),
+        pytest.param(["Range: bytes=0-50", 'If-None-Match: "a"'], False, id="a-precondition-of-what-is-not-there"),
+    ],
+)
+def test_what_a_stored_part_covers(asked: list[str], expected: bool) -> None:
+    kept = partial(100, 199, 'ETag: "a"')
+    assert is_covered(request(*asked), kept, NOW) is expected
+    assert is_covered(request(*asked, method=b"HEAD"), kept, NOW) is False
+    assert is_covered(request(*asked), stored(FRESH), NOW), "a complete response has everything"
+
+
+@pytest.mark.rfc(9111, "3.3")
+def test_a_stored_part_to_the_end_answers_suffixes() -> None:
+    kept = partial(900, 999)
+    assert is_covered(request("Range: bytes=-100"), kept, NOW)
+    assert is_covered(request("Range: bytes=950-"), kept, NOW)
+    assert is_covered(request("Range: bytes=950-5000"), kept, NOW)
+    assert not is_covered(request("Range: bytes=-101"), kept, NOW)
+    far = partial(800, 999)
+    assert is_covered(request("Range: bytes=-1,800-801"), far, NOW)
+    assert wanted(request("Range: bytes=-1,800-801"), far, 1000, NOW) == Parts((Part(999, 999), Part(800, 801)))
+
+
+@pytest.mark.rfc(9111, "4.3.2")
+def test_preconditions_are_evaluated_on_a_stored_part() -> None:
+    kept = partial(100, 199, 'ETag: "a"')
+    assert wanted(request("Range: bytes=100-199", 'If-None-Match: "a"'), kept, 1000, NOW) == NOT_MODIFIED
+    assert wanted(request("Range: bytes=100-109", 'If-None-Match: "b"'), kept, 1000, NOW) == Part(100, 109)
 
 
 @pytest.mark.parametrize(

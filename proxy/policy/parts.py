@@ -1,0 +1,75 @@
+"""What exactly of a stored response goes to the client: status, head and body? (RFC 9110 §15.3.7, §15.4.5, §15.5.17)"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from proxy.policy.multipart import media_type, multipart
+from proxy.policy.preconditions import NotModified, Parts, Unsatisfiable, Wanted, Whole
+from proxy.policy.ranges import Part
+from proxy.policy.stored import StoredResponse
+
+#: RFC 9110 §15.4.5, and Expires and Cache-Control, which freshen what the client has.
+_IN_NOT_MODIFIED = (
+    b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"last-modified", b"via",
+)  # fmt: skip
+#: Their values are about the bytes of one message, and those of a part are others.
+_OF_THE_MESSAGE = (b"content-length", b"content-range", b"content-digest", b"content-md5")
+_PARTIAL = b"HTTP/1.1 206 Partial Content\r\n"
+
+
+def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, bytes, bytes]:
+    """Return the status, the head and the body for what the client wants of a stored response that has it.
+
+    ``boundary`` divides the parts where there are several; it must not occur in them.
+    """
+    match wanted:
+        case Whole():
+            return stored.status, stored.head, stored.body
+        case NotModified():
+            return 304, b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(stored, _IN_NOT_MODIFIED), b""
+        case Part():
+            return 206, *_single(stored, wanted)
+        case Parts(parts):
+            return 206, *_several(stored, parts, boundary)
+        case Unsatisfiable():
+            lines = _kept_lines(stored, (b"date", b"via"))
+            extent = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % stored.complete_size
+            return 416, b"HTTP/1.1 416 Range Not Satisfiable\r\n" + lines + extent, b""
+        case never:
+            assert_never(never)
+
+
+def _single(stored: StoredResponse, part: Part) -> tuple[bytes, bytes]:
+    body = _bytes(stored, part)
+    lines = _lines_without(stored, _OF_THE_MESSAGE)
+    extent = b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
+    return _PARTIAL + lines + extent % (part.first, part.last, stored.complete_size, len(body)), body
+
+
+def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -> tuple[bytes, bytes]:
+    kind = stored.fields().get(b"content-type")
+    contents = [(part, _bytes(stored, part)) for part in parts]
+    body = multipart(contents, stored.complete_size, kind, boundary)
+    # §15.3.7.2: each part has its own Content-Range, and the whole has none.
+    lines = _lines_without(stored, (*_OF_THE_MESSAGE, b"content-type"))
+    said = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type(boundary), len(body))
+    return _PARTIAL + lines + said, body
+
+
+def _bytes(stored: StoredResponse, part: Part) -> bytes:
+    offset = 0 if stored.extent is None else stored.extent.first
+    return stored.body[part.first - offset : part.last + 1 - offset]
+
+
+def _kept_lines(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:
+    return b"".join([line for name, line in _lines(stored) if name in names])
+
+
+def _lines_without(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:
+    return b"".join([line for name, line in _lines(stored) if name not in names])
+
+
+def _lines(stored: StoredResponse) -> list[tuple[bytes, bytes]]:
+    lines = stored.head.split(b"\r\n")[1:-1]
+    return [(line.partition(b":")[0].lower(), line + b"\r\n") for line in lines]
