@@ -215,12 +215,17 @@ class Cache(Terms):
     # The whole.
 
     def clear(self) -> None:
-        """Forget every value of the store that is this alias's to forget: of every prefix and version that it has."""
-        self._store.run(lambda backend: backend.clear())
+        """Forget every value of this alias, of all versions, and leave what others keep in the same store.
+
+        That is the whole store where it cannot be told: in memcached, and where ``make_key`` or KEY_FUNCTION is not
+        Django's; Redis then raises a StorageError, unless OPTIONS.clear is ``all``.
+        """
+        owner = self._owner()
+        self._store.run(lambda backend: backend.clear(owner))
 
     async def aclear(self) -> None:
         """See clear()."""
-        await self._store.here().clear()
+        await self._store.here().clear(self._owner())
 
     def close(self) -> None:
         """Give up connections, for all threads; the next operation makes new ones."""

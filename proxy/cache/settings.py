@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any, TypeVar
 
 from proxy.cache.keys import default_key_func
@@ -11,6 +11,7 @@ from proxy.config.model import CacheConfig, Config
 from proxy.config.units import Seconds, parse_seconds
 from proxy.config.wording import closest, listed
 from proxy.errors import ConfigError, Fault
+from proxy.storage.backends.owner import Owner
 from proxy.storage.named import KeyFunction, UnusableError, key_function, serializer
 from proxy.storage.registry import Opening
 from proxy.storage.serializers import Serializer
@@ -34,6 +35,8 @@ class Settings:
     version: Any
     key_function: KeyFunction
     serializer: Serializer
+    neighbours: Sequence[Owner] = ()
+    """Other aliases, whose keys begin as ours do where the stores are one."""
 
 
 def of_mapping(caches: object, shared: Mapping[str, object] | None = None) -> dict[str, Settings]:
@@ -52,7 +55,15 @@ def of_mapping(caches: object, shared: Mapping[str, object] | None = None) -> di
             faults.extend(error.faults)
     if faults:
         raise ConfigError(*faults)
-    return read
+    return {alias: replace(one, neighbours=_neighbours(one, read.values())) for alias, one in read.items()}
+
+
+def _neighbours(one: Settings, all_of_them: Iterable[Settings]) -> tuple[Owner, ...]:
+    return tuple(
+        Owner(other.key_prefix, str(other.version))
+        for other in all_of_them
+        if other.key_prefix.startswith(f"{one.key_prefix}:")
+    )
 
 
 def of_config(config: Config) -> dict[str, Settings]:

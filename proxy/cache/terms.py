@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from proxy.cache.keys import objections
+from proxy.cache.keys import default_key_func, objections
 from proxy.cache.loops import Store
 from proxy.cache.settings import Settings
 from proxy.config.units import Seconds
 from proxy.storage.backends.base import CacheKeyWarning, InvalidCacheKey, Value
+from proxy.storage.backends.owner import Owner
 
 _log = logging.getLogger("sitecache")
 
@@ -67,6 +68,12 @@ class Terms:
         return made
 
     # What all operations share.
+
+    def _owner(self) -> Owner | None:
+        """Return what tells our keys from those of others, or None where that is not known."""
+        if self.key_func is not default_key_func or type(self).make_key is not Terms.make_key:
+            return None
+        return Owner(self.key_prefix, str(self.version), self._settings.neighbours)
 
     def _keys(self, keys: Iterable[object], version: object) -> dict[str, object]:
         """Return the callers' keys by those of the store."""

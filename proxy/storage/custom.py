@@ -16,6 +16,7 @@ from typing import Any
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Backend, Value
+from proxy.storage.backends.owner import Owner
 
 _NEEDED = ("get", "set", "delete", "clear")
 
@@ -98,8 +99,9 @@ class Custom(Backend):
         """Move the value; NotImplementedError where the class cannot, since its timeout would be lost."""
         return bool(await self._call("rename", key, to))
 
-    async def clear(self) -> None:
-        """Forget every value."""
+    async def clear(self, owner: Owner | None = None) -> None:
+        """Forget every value; the class knows its entry, and with it the owner."""
+        del owner
         await self._call("clear")
 
     async def has_key(self, key: str) -> bool:

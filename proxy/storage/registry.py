@@ -60,7 +60,7 @@ def builder(opening: Opening) -> Callable[[], Backend]:
     """
     cls = opening.backend if isinstance(opening.backend, type) else _class(opening.alias, opening.backend)
     build = getattr(cls, "build", None) if issubclass(cls, Backend) else None
-    options = {**_shared(cls, opening.shared), **_prefix(cls, opening.params), **opening.options}
+    options = {**_shared(cls, opening.shared), **opening.options}
 
     def make() -> Backend:
         try:
@@ -77,13 +77,6 @@ def builder(opening: Opening) -> Callable[[], Backend]:
 def _shared(cls: type, settings: Mapping[str, object]) -> Mapping[str, object]:
     """Return those of the settings beside CACHES that this class, or one it is derived from, takes."""
     return settings if any(base.__module__ == f"{_OURS}db" for base in cls.__mro__) else {}
-
-
-def _prefix(cls: type, entry: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what the keys of an entry begin with, for a store that others use too; None where a function makes it."""
-    if not any(base.__module__ == f"{_OURS}redis" for base in cls.__mro__):
-        return {}
-    return {"prefix": None if entry.get("KEY_FUNCTION") else f"{entry.get('KEY_PREFIX') or ''}:"}
 
 
 def _at(error: Exception) -> str:

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from proxy.cache import DEFAULT_TIMEOUT
+from proxy.cache import DEFAULT_TIMEOUT, Cache
+from proxy.cache.loops import Store as Opened
+from proxy.cache.settings import of_mapping
 from tests.cache.using import FORMS, Using, using
 from tests.storage.contract import Clock, Factory, Kind, Store, kinds
 
@@ -396,6 +398,40 @@ async def test_clear(cache: Using) -> None:
     assert await cache.clear() is None
     assert await cache.get("k") is None
     assert await cache.get("k", version=2) is None
+
+
+async def test_clear_takes_what_is_the_aliass_own(store: Store) -> None:
+    settings = {
+        "mine": {"KEY_PREFIX": "a"},
+        "same": {"KEY_PREFIX": "a", "VERSION": 7},
+        "longer": {"KEY_PREFIX": "a:b"},
+        "numbered": {"KEY_PREFIX": "a:5"},
+        "alike": {"KEY_PREFIX": "ab"},
+        "star": {"KEY_PREFIX": "*"},
+        "none": {},
+    }
+    read = of_mapping({alias: {"BACKEND": "locmem", **entry} for alias, entry in settings.items()})
+    for form in FORMS:
+        opened = {alias: Using(Cache(one, Opened(store.backend)), form, store) for alias, one in read.items()}
+        for alias, cache in opened.items():
+            await cache.set("k", alias)
+            await cache.set("a:5:k", alias, version=-3)
+            if store.kind.any_key:
+                await cache.set("long" * 100, alias)
+        await opened["mine"].set("k", "of another version", version=12)
+        await opened["mine"].clear()
+        kept = settings.keys() - {"mine", "same"} if store.kind.tells_owners else set()
+        assert {alias for alias, cache in opened.items() if await cache.has_key("k")} == kept
+        assert {alias for alias, cache in opened.items() if await cache.has_key("a:5:k", version=-3)} == kept
+        assert not await opened["mine"].has_key("k", version=12)
+        if store.kind.any_key:
+            assert {alias for alias, cache in opened.items() if await cache.has_key("long" * 100)} == kept
+        await opened["none"].clear()
+        assert {alias for alias, cache in opened.items() if await cache.has_key("k")} == kept - {"none"}
+        for cache in opened.values():
+            await cache.clear()
+            cache.cache.close()
+            await cache.cache.aclose()
 
 
 async def test_after_close_it_goes_on(cache: Using) -> None:

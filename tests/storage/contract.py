@@ -44,6 +44,8 @@ class Kind:
     """Keys may hold any characters and be longer than 250; else only what memcached takes."""
     moves_timeout: bool = True
     """``rename`` takes what is left of the timeout along; else the value gets Django's default."""
+    tells_owners: bool = True
+    """``clear`` leaves what other aliases keep in the same store; else it takes that too."""
     processes: bool = True
     """Several processes see one store."""
     atomic_in_threads: bool = True

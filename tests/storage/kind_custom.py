@@ -20,7 +20,9 @@ def _start(name: str) -> Iterator[Factory]:
     yield make
 
 
-KINDS = [
-    Kind("custom-async", lambda: _start("AsyncCache"), largest_int=None, processes=False, atomic_in_threads=False),
-    Kind("custom-plain", lambda: _start("PlainCache"), largest_int=None, processes=False, atomic_in_threads=False),
-]
+def _kind(name: str, cls: str) -> Kind:
+    of_their_own = {"tells_owners": False, "processes": False, "atomic_in_threads": False}
+    return Kind(name, lambda: _start(cls), largest_int=None, **of_their_own)
+
+
+KINDS = [_kind("custom-async", "AsyncCache"), _kind("custom-plain", "PlainCache")]

@@ -30,5 +30,6 @@ KINDS = [
         largest_int=2**64 - 1,
         largest_value=2**20 - 1000,
         any_key=False,
+        tells_owners=False,
     )
 ]

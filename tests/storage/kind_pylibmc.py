@@ -30,6 +30,7 @@ KINDS = [
         largest_int=2**64 - 1,
         largest_value=2**20 - 1000,
         any_key=False,
+        tells_owners=False,
         moves_timeout=False,
     )
 ]

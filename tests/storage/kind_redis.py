@@ -12,7 +12,16 @@ from tests.storage.servers import redis_cluster, running
 
 
 def make(location: str, clock) -> RedisCache:
-    return RedisCache.build(location, {})
+    # Each test begins with an empty store; what an alias clears is held by tests that say whose.
+    return Cleared.build(location, {})
+
+
+class Cleared(RedisCache):
+    """Forgets all where nobody says whose values are to go."""
+
+    async def clear(self, owner=None):
+        self._clear_all = owner is None
+        await super().clear(owner)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from redis.asyncio import BlockingConnectionPool, ConnectionPool
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
+from proxy.storage.backends.owner import Owner
 from proxy.storage.backends.redis import RedisCache, _decode, _encode
-from proxy.storage.registry import Opening, builder
 from tests.storage.servers import Server, await_that, redis_cluster, redis_sentinel, running
 
 MINUTE = Seconds(60)
@@ -241,7 +241,7 @@ async def test_a_server_that_went_away_is_an_error_and_welcome_again(make: Make,
         "delete": ("n",),
         "get_many": (["n"],),
         "set_many": ({"n": 1}, MINUTE),
-        "clear": (),
+        "clear": (Owner(),),
     }[operation]
     with running("redis-server") as server:
         cache = make(f"unix://{server.name}")
@@ -359,8 +359,8 @@ async def test_the_database(make: Make, server: Server, admin: redis.Redis, data
 
 async def test_a_cluster_holds_many_keys_on_all_nodes(make: Make) -> None:
     with redis_cluster() as servers, ExitStack() as stack:
-        cache = make(f"redis+cluster://{servers[0].name}", prefix="ours:")
-        values = {f"ours:{number}": number for number in range(200)}
+        cache = make(f"redis+cluster://{servers[0].name}")
+        values = {f"ours:1:{number}": number for number in range(200)}
         assert await cache.set_many(values, MINUTE) == []
         assert await cache.get_many([*values, "no"]) == values
         admins = [stack.enter_context(redis.Redis(port=one.port)) for one in servers]
@@ -368,7 +368,7 @@ async def test_a_cluster_holds_many_keys_on_all_nodes(make: Make) -> None:
         assert sum(sizes) == 200
         assert min(sizes) > 20
         await cache.set("another", b"1", None)
-        await cache.clear()
+        await cache.clear(Owner("ours"))
         assert sum(one.dbsize() for one in admins) == 1
 
 

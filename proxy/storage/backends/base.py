@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from proxy.config.units import Seconds
 from proxy.errors import SitecacheError
+from proxy.storage.backends.owner import Owner
 
 Value = bytes | int
 """Serialised, or a number, which a backend keeps so that ``incr`` is atomic and other programs can read it."""
@@ -81,8 +82,8 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    async def clear(self) -> None:
-        """Forget every value of this cache."""
+    async def clear(self, owner: Owner | None = None) -> None:
+        """Forget the values of that owner; without one, every value. A store that cannot tell them forgets all."""
 
     @abstractmethod
     async def rename(self, key: str, to: str) -> bool:

@@ -16,6 +16,7 @@ from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.db_rows import key_column, stored, value_of
 from proxy.storage.backends.db_statements import Statements
 from proxy.storage.backends.limits import Limits, read_limits
+from proxy.storage.backends.owner import Owner
 from proxy.storage.createcachetable import told
 from proxy.storage.databases import Databases, read_databases
 from proxy.storage.engines import Engines
@@ -162,8 +163,9 @@ class DatabaseCache(Backend):
 
         return await self._run(add, self._databases.for_writing(self._table))
 
-    async def clear(self) -> None:
+    async def clear(self, owner: Owner | None = None) -> None:
         """Remove every row of the table."""
+        del owner
         await self._affects(self._statements.delete_all())
         self._count = None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from proxy.config.units import Seconds
 from proxy.storage.backends.base import Backend, Value
+from proxy.storage.backends.owner import Owner
 
 
 class DummyCache(Backend):
@@ -54,7 +55,7 @@ class DummyCache(Backend):
         del key, to
         return False
 
-    async def clear(self) -> None:
+    async def clear(self, owner: Owner | None = None) -> None:
         """There is nothing to forget."""
 
 

@@ -81,6 +81,21 @@ def read(path: str, key: str) -> Record | None:
         os.close(descriptor)
 
 
+def key_in(path: str) -> str | None:
+    """Return the key of a file; None when there is none to be read. The value is not looked at."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        head = _head(descriptor)
+        return os.pread(descriptor, head.key_length, _HEAD_BYTES).decode("utf-8", "surrogatepass")
+    except (Damaged, OSError, ValueError):
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def rewrite_head(path: str, head: Head) -> None:
     """Change what the file says of its value; the file must be there, and its lock held."""
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -106,7 +121,8 @@ def _encoded(key: str) -> bytes:
     return key.encode("utf-8", "surrogatepass")
 
 
-def _read(descriptor: int, name: bytes) -> Record:
+def _head(descriptor: int) -> Head:
+    """Read what the file says of its value; Damaged when the file is not as long as that."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Damaged
@@ -116,7 +132,14 @@ def _read(descriptor: int, name: bytes) -> Record:
     magic, *said = _HEAD.unpack_from(raw)
     head = Head(*said)
     # The size first: nothing of a wrong length is read into memory.
-    if magic != _MAGIC or status.st_size != _HEAD_BYTES + head.key_length + head.length or head.key_length != len(name):
+    if magic != _MAGIC or status.st_size != _HEAD_BYTES + head.key_length + head.length:
+        raise Damaged
+    return head
+
+
+def _read(descriptor: int, name: bytes) -> Record:
+    head = _head(descriptor)
+    if head.key_length != len(name):
         raise Damaged
     with os.fdopen(descriptor, "rb", closefd=False) as file:
         found, content = file.read(len(name)), file.read(head.length)

@@ -25,11 +25,13 @@ from proxy.storage.backends.file_record import (
     Record,
     hint_end,
     hinted_end,
+    key_in,
     pack,
     read,
     rewrite_head,
 )
 from proxy.storage.backends.limits import Limits
+from proxy.storage.backends.owner import Owner
 
 ListDirectory = Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]]
 
@@ -189,15 +191,18 @@ class FileStore:
         for key in keys:
             self.delete(key)
 
-    def clear(self) -> None:
-        """Remove every value, and nothing that is not ours."""
+    def clear(self, owner: Owner | None = None) -> None:
+        """Remove the values of that owner; without one every value, and nothing that is not ours."""
         for shard in SHARDS:
             names = [name for name, _ in self._listed(shard)]
+            if owner is not None:
+                names = [name for name in names if owner.owns(key_in(self._path(name)) or "")]
             if names:
                 with self._locks(names[0]):
                     for name in names:
                         self._unlink(name)
-        self.index.forget_all()
+        if owner is None:
+            self.index.forget_all()
 
     # The scan, in the background.
 

@@ -16,6 +16,7 @@ from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.file_place import unsafe
 from proxy.storage.backends.file_store import FileStore, ListDirectory
 from proxy.storage.backends.limits import Limits, read_limits
+from proxy.storage.backends.owner import Owner
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -90,9 +91,9 @@ class FileBasedCache(Backend):
         """Add to a number; StorageError when there is no room for the sum, and the number is as it was."""
         return await self._change(self._store.incr, key, delta)
 
-    async def clear(self) -> None:
-        """Remove every value in this directory."""
-        await self._run(self._store.clear)
+    async def clear(self, owner: Owner | None = None) -> None:
+        """Remove the values of that owner, which reads the key in each file; without one, every value."""
+        await self._run(self._store.clear, owner)
 
     async def rename(self, key: str, to: str) -> bool:
         """Move the value and its timeout."""

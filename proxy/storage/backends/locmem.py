@@ -12,6 +12,7 @@ from threading import RLock
 from proxy.config.model import CacheOptions
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.storage.backends.base import Backend, Value
+from proxy.storage.backends.owner import Owner
 
 Key = str | bytes
 
@@ -211,9 +212,14 @@ class LocMemCache(Backend):
             self.drop(key)
             return self.put(to, slot[0], getsizeof(slot[0]), slot[2])
 
-    async def clear(self) -> None:
-        """Forget every value."""
-        self.forget_all()
+    async def clear(self, owner: Owner | None = None) -> None:
+        """Forget the values of that owner; without one, every value."""
+        if owner is None:
+            self.forget_all()
+            return
+        with self._lock:
+            for key in [key for key in self._slots if isinstance(key, str) and owner.owns(key)]:
+                self.drop(key)
 
     def _live(self, key: str) -> tuple[object, int, UnixTime] | None:
         slot = self._slots.get(key)

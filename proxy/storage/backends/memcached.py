@@ -18,6 +18,7 @@ from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import to_decimal
 from proxy.storage.backends.locations import checked_location, split_location
 from proxy.storage.backends.memcached_ring import LARGEST, Node, PymemcacheRing, Rests, Ring, to_expire
+from proxy.storage.backends.owner import Owner
 from proxy.storage.backends.sasl import show_mechanisms
 
 _Result = TypeVar("_Result")
@@ -112,8 +113,9 @@ class MemcachedCache(Backend):
         """Move the value with what is left of its timeout. memcached has no command for that, so it is a copy first."""
         return await self._run(self._ring.move, _checked(key), _checked(to))
 
-    async def clear(self) -> None:
-        """Forget everything the servers hold, also what is not ours: memcached cannot name what it holds."""
+    async def clear(self, owner: Owner | None = None) -> None:
+        """Forget everything the servers hold, whoever the owner is: memcached cannot name what it holds."""
+        del owner
         await self._run(self._ring.flush_all)
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ from proxy.errors import StorageError
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import from_decimal, to_decimal
 from proxy.storage.backends.locations import Location, checked_location
+from proxy.storage.backends.owner import Owner
 from proxy.storage.backends.redis_servers import Servers
 
 _MARKER = b"\x00"
@@ -47,31 +48,27 @@ class RedisCache(Backend):
         location: Location,
         options: Mapping[str, object] | None = None,
         *,
-        prefix: str | None = "",
         clear_all: bool = False,
     ) -> None:
         """Read the settings; nothing is opened. ValueError names what is wrong with LOCATION or OPTIONS.
 
-        The first server of ``location`` takes writes, the others are replicas for reads (see redis_servers). Every key
-        of this cache begins with ``prefix``: ``clear`` takes those away and no other, or all with ``clear_all``; it
-        refuses where the prefix is None, which is not known.
+        The first server of ``location`` takes writes, the others are replicas for reads (see redis_servers). With
+        ``clear_all``, ``clear`` empties the database whoever the owner is, and without it refuses where there is none.
         """
         self._servers = Servers(location, options or {})
-        self._prefix = prefix
         self._clear_all = clear_all
 
     @classmethod
     def build(cls, location: object, options: Mapping[str, object]) -> RedisCache:
         """Make the cache that one entry of CACHES describes; ValueError says which setting is wrong.
 
-        Two options are not the library's: ``prefix``, and ``clear``, which is ``own`` or ``all``.
+        One option is not the library's: ``clear``, which is ``own`` or ``all``.
         """
         options = dict(options)
-        prefix, clear = options.pop("prefix", ""), options.pop("clear", "own")
+        clear = options.pop("clear", "own")
         if clear not in {"own", "all"}:
             raise ValueError(f"OPTIONS.clear: expected own or all, found {clear!r}")
-        own = None if prefix is None else str(prefix)
-        return cls(checked_location(location), options, prefix=own, clear_all=clear == "all")
+        return cls(checked_location(location), options, clear_all=clear == "all")
 
     async def get(self, key: str) -> Value | None:
         server = self._servers.reader()
@@ -186,20 +183,21 @@ class RedisCache(Backend):
             await writer.run("UNLINK", key)
         return True
 
-    async def clear(self) -> None:
+    async def clear(self, owner: Owner | None = None) -> None:
         writer = self._servers.writer()
         if self._clear_all:
             await writer.run("FLUSHDB")
             return
-        if self._prefix is None:
+        if owner is None:
             raise StorageError(
-                "Redis: KEY_FUNCTION makes the keys, so it is not known which are this cache's; "
+                "Redis: a function of yours makes the keys, so it is not known which are this cache's; "
                 "OPTIONS.clear: all forgets the whole database"
             )
         batch: list[Any] = []
         with writer.translating():
-            async for key in writer.client.scan_iter(match=_glob(self._prefix), count=_SCAN_COUNT):
-                batch.append(key)
+            async for key in writer.client.scan_iter(match=_glob(owner.start), count=_SCAN_COUNT):
+                if owner.owns(key.decode(errors="surrogateescape")):
+                    batch.append(key)
                 if len(batch) >= _SCAN_COUNT:
                     await self.delete_many(batch)
                     batch.clear()
