@@ -69,14 +69,15 @@ class MemcachedCache(Backend):
         self._ring = ring
         self._wall = wall
         self._threads = threads
-        self._executor: ThreadPoolExecutor | None = None
+        self._executors: dict[str, ThreadPoolExecutor] = {}
+        """One for each server: those who wait for one that hangs leave the others their threads."""
 
     async def get(self, key: str) -> Value | None:
         return (await self.get_many([key])).get(key)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         wanted = [_checked(key) for key in keys]
-        return await self._run(self._ring.get_many, wanted) if wanted else {}
+        return {key: value for found in await self._each(wanted, self._ring.get_many) for key, value in found.items()}
 
     async def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         return not await self.set_many({key: value}, timeout)
@@ -86,41 +87,44 @@ class MemcachedCache(Backend):
         gone = timeout is not None and timeout <= 0
         await self.delete_many(values if gone else refused)
         kept = {} if gone else {_checked(key): value for key, value in values.items() if key not in refused}
-        return refused + (await self._run(self._ring.set_many, kept, self._expire(timeout)) if kept else [])
+        expire = self._expire(timeout)
+
+        def store(keys: list[str]) -> list[str]:
+            return self._ring.set_many({key: kept[key] for key in keys}, expire)
+
+        return refused + [key for failed in await self._each(kept, store) for key in failed]
 
     async def add(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         if (timeout is not None and timeout <= 0) or (isinstance(value, int) and not to_decimal(value)):
             return not await self.has_key(key)
-        return await self._run(self._ring.add, _checked(key), value, self._expire(timeout))
+        return await self._run(_checked(key), self._ring.add, key, value, self._expire(timeout))
 
     async def touch(self, key: str, timeout: Seconds | None) -> bool:
         if timeout is not None and timeout <= 0:
             return await self.delete(key)
-        return await self._run(self._ring.touch, _checked(key), self._expire(timeout))
+        return await self._run(_checked(key), self._ring.touch, key, self._expire(timeout))
 
     async def delete(self, key: str) -> bool:
-        return await self._run(self._ring.delete, _checked(key))
+        return await self._run(_checked(key), self._ring.delete, key)
 
     async def delete_many(self, keys: Iterable[str]) -> None:
-        doomed = [_checked(key) for key in keys]
-        if doomed:
-            await self._run(self._ring.delete_many, doomed)
+        await self._each([_checked(key) for key in keys], self._ring.delete_many)
 
     async def incr(self, key: str, delta: int) -> int:
-        return await self._run(self._count, _checked(key), delta)
+        return await self._run(_checked(key), self._count, key, delta)
 
     async def rename(self, key: str, to: str) -> bool:
         """Move the value with what is left of its timeout. memcached has no command for that, so it is a copy first."""
-        return await self._run(self._ring.move, _checked(key), _checked(to))
+        return await self._run(_checked(key), self._ring.move, key, _checked(to))
 
     async def clear(self, owner: Owner | None = None) -> None:
         """Forget everything the servers hold, whoever the owner is: memcached cannot name what it holds."""
         del owner
-        await self._run(self._ring.flush_all)
+        await self._run("", self._ring.flush_all)
 
     async def close(self) -> None:
-        executor, self._executor = self._executor, None
-        if executor is not None:
+        executors, self._executors = self._executors, {}
+        for executor in executors.values():
             await asyncio.to_thread(executor.shutdown)
         self._ring.close()
 
@@ -141,10 +145,27 @@ class MemcachedCache(Backend):
     def _expire(self, timeout: Seconds | None) -> int:
         return to_expire(None if timeout is None else Seconds(timeout + _TICK), self._wall)
 
-    async def _run(self, what: Callable[..., _Result], *arguments: object) -> _Result:
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="memcached")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, what, *arguments)
+    def server_of(self, key: str, *, writing: bool) -> str:
+        del writing
+        return self._ring.name_of(key)
+
+    def tell_losses(self) -> None:
+        self._ring.tell_losses()
+
+    async def _each(self, keys: Iterable[str], what: Callable[[list[str]], _Result]) -> list[_Result]:
+        """Do this with the keys of each server, all at once."""
+        shares: dict[str, list[str]] = {}
+        for key in keys:
+            shares.setdefault(self._ring.name_of(key), []).append(key)
+        return list(await asyncio.gather(*(self._run(own[0], what, own) for own in shares.values())))
+
+    async def _run(self, key: str, what: Callable[..., _Result], *arguments: object) -> _Result:
+        """Do this in a thread for the server of that key."""
+        server = self._ring.name_of(key) if key else ""
+        executor = self._executors.get(server)
+        if executor is None:
+            executor = self._executors[server] = ThreadPoolExecutor(self._threads, thread_name_prefix="memcached")
+        return await asyncio.get_running_loop().run_in_executor(executor, what, *arguments)
 
 
 class PyMemcacheCache(MemcachedCache):

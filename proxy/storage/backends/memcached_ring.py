@@ -10,7 +10,9 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from operator import methodcaller
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from pymemcache.client.base import PooledClient, normalize_server_spec
@@ -45,6 +47,10 @@ LARGEST = 2**64 - 1
 _THIRTY_DAYS = 30 * 24 * 3600
 #: memcached counts with 32 bits, to the 19th of January 2038.
 _LAST = 2**31 - 1
+
+#: Keys of values that are to be forgotten by a server that is away; what comes then is not remembered.
+_MOST_OWED = 10_000
+_AT_ONCE = 1000
 
 _LOST = (OSError, MemcacheUnexpectedCloseError, MemcacheUnknownError, ValueError, IndexError)
 
@@ -82,6 +88,12 @@ class Ring(Protocol):
     def flush_all(self) -> None:
         """Forget everything that the servers hold."""
 
+    def name_of(self, key: str) -> str:
+        """Return the name of the server that holds the key; empty where the client does not tell."""
+
+    def tell_losses(self) -> None:
+        """Raise a StorageError from now on where a server is away, for who can do something about it."""
+
     def close(self) -> None:
         """Close every connection; the next operation opens them again."""
 
@@ -112,6 +124,8 @@ class Node:
         self._failures = 0
         self._until = float("-inf")
         self._limit: int | None = None
+        self._owed: dict[str, None] = {}
+        self._paying = Lock()
 
     def ask(self, what: Callable[[PooledClient], _Result], again: bool = True) -> _Result:
         """Return the answer, or raise what the client does; ``Lost`` when the server is not there.
@@ -122,12 +136,12 @@ class Node:
             raise Lost(f"memcached at {self.name}: it has failed and is being left alone")
         try:
             try:
-                found = what(self._client)
+                found = self._paid(what)
             except _LOST as error:
                 self._client.close()
                 if not again or isinstance(error, TimeoutError):
                     raise
-                found = what(self._client)
+                found = self._paid(what)
         except _LOST as error:
             self._client.close()
             self._failures += 1
@@ -135,6 +149,21 @@ class Node:
             raise Lost(f"memcached at {self.name}: {_text(error)}") from error
         self._failures = 0
         return found
+
+    def owe(self, keys: Iterable[str]) -> None:
+        """Have these forgotten before the server is asked for anything again: it may have gone on running."""
+        with self._paying:
+            self._owed |= dict.fromkeys(islice(keys, _MOST_OWED - len(self._owed)))
+
+    def _paid(self, what: Callable[[PooledClient], _Result]) -> _Result:
+        """Have forgotten what is owed, and then ask."""
+        if self._owed:
+            with self._paying:
+                while owed := list(islice(self._owed, _AT_ONCE)):
+                    self._client.delete_many(owed)
+                    for key in owed:
+                        del self._owed[key]
+        return what(self._client)
 
     def largest(self) -> int:
         """Return how many bytes key and value may have together; the server is asked once."""
@@ -186,7 +215,8 @@ class PymemcacheRing:
     def set_many(self, values: Mapping[str, Value], expire: int) -> list[str]:
         failed: list[str] = []
         for node, own in self._by_node(values):
-            failed += self._bear(node, own, partial(_store, node, {key: values[key] for key in own}, expire))
+            store = partial(_store, node, {key: values[key] for key in own}, expire)
+            failed += self._bear(node, own, partial(_or_owe, node, own, store))
         return failed
 
     def add(self, key: str, value: Value, expire: int) -> bool:
@@ -199,11 +229,13 @@ class PymemcacheRing:
         return self._ask(self.node(key), False, methodcaller("touch", key, expire))
 
     def delete(self, key: str) -> bool:
-        return self._ask(self.node(key), False, methodcaller("delete", key))
+        node = self.node(key)
+        return self._bear(node, False, partial(_or_owe, node, [key], partial(node.ask, methodcaller("delete", key))))
 
     def delete_many(self, keys: Sequence[str]) -> None:
         for node, own in self._by_node(keys):
-            self._ask(node, None, methodcaller("delete_many", own))
+            delete = partial(node.ask, methodcaller("delete_many", own))
+            self._bear(node, None, partial(_or_owe, node, own, delete))
 
     def count(self, key: str, delta: int) -> int | None:
         node = self.node(key)
@@ -229,6 +261,12 @@ class PymemcacheRing:
         for node in self._nodes.values():
             self._ask(node, None, methodcaller("flush_all"))
 
+    def name_of(self, key: str) -> str:
+        return self.node(key).name
+
+    def tell_losses(self) -> None:
+        self._losing_is_missing = False
+
     def close(self) -> None:
         for node in self._nodes.values():
             node.close()
@@ -253,6 +291,15 @@ class PymemcacheRing:
             raise
         except MemcacheError as error:
             raise StorageError(f"memcached at {node.name}: {_text(error)}") from error
+
+
+def _or_owe(node: Node, keys: Iterable[str], what: Callable[[], _Result]) -> _Result:
+    """Do what leaves no former value under these keys, now or when the server is back."""
+    try:
+        return what()
+    except Lost:
+        node.owe(keys)
+        raise
 
 
 def _store(node: Node, values: Mapping[str, Value], expire: int) -> list[str]:

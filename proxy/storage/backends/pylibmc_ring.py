@@ -54,6 +54,7 @@ class PylibmcRing:
         self._own = threading.local()
         self._clients: list[_Client] = []
         self._refused = ""
+        self._tells = False
         self._hint = f"; {hint}" if hint else ""
         try:
             self._make()
@@ -100,7 +101,17 @@ class PylibmcRing:
         return bool(self._bear(False, partial(self.client.touch, key, expire)))
 
     def delete(self, key: str) -> bool:
-        return bool(self._bear(False, partial(self.client.delete, key)))
+        try:
+            return bool(self.client.delete(key))
+        except pylibmc.NotFound:
+            return False
+        except pylibmc.ClientError:
+            raise
+        except pylibmc.Error as error:
+            self._judge(error)
+            if self._tells:
+                raise StorageError(f"memcached at {self._names}: {self._text(error)}") from None
+            return False
 
     def delete_many(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -134,6 +145,15 @@ class PylibmcRing:
 
     def flush_all(self) -> None:
         self._bear(None, self.client.flush_all)
+
+    def name_of(self, key: str) -> str:
+        """libmemcached does not tell."""
+        del key
+        return ""
+
+    def tell_losses(self) -> None:
+        """A deletion that did not reach its server is an error; what was to be read there is still a miss."""
+        self._tells = True
 
     def close(self) -> None:
         self._refused = ""

@@ -203,6 +203,9 @@ class RedisCache(Backend):
                     batch.clear()
         await self.delete_many(batch)
 
+    def server_of(self, key: str, *, writing: bool) -> str:
+        return self._servers.name_of(key, writing=writing)
+
     async def close(self) -> None:
         await self._servers.close()
 

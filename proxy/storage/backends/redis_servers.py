@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import random
+import time
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisClusterException, RedisError
+from redis.exceptions import AuthenticationError, RedisClusterException, RedisError, ResponseError
 
 from proxy.errors import StorageError
 from proxy.storage.backends.locations import Location, import_dotted, split_location
@@ -38,6 +40,9 @@ ALLOWED = frozenset({
 
 #: Seconds. The guard of the storage gives up earlier; this is for scripts, which have none.
 _PATIENCE = 5
+#: Seconds that a replica is left alone after a failure, twice as long each time.
+_FIRST_REST = 1
+_LONGEST_REST = 30
 #: More at once wait for a connection. The library's own pool raises an error there.
 _CONNECTIONS = 64
 
@@ -69,6 +74,10 @@ class Server:
     """Redis or RedisCluster, of which we use ``execute_command``, ``pipeline``, ``scan_iter`` and ``aclose``."""
     secrets: Sequence[str]
     close: Callable[[], Awaitable[None]]
+    rest: float = 0
+    """How long it was left alone last; 0 when it answered last."""
+    until: float = 0
+    """Until then it is left alone, where another would do."""
 
     async def run(self, *command: object) -> Any:
         """Return the reply to one command."""
@@ -97,8 +106,22 @@ class Server:
         """Make a StorageError in one line of what the library raises, without the password."""
         try:
             yield
-        except (RedisError, RedisClusterException, OSError) as error:
+        except ResponseError as error:
+            self.rest = 0
             raise StorageError(f"Redis at {self.name}: {_reason(error, self.secrets)}") from None
+        except (RedisError, RedisClusterException, OSError) as error:
+            self._failed()
+            raise StorageError(f"Redis at {self.name}: {_reason(error, self.secrets)}") from None
+        except CancelledError:
+            # Somebody's deadline has passed.
+            self._failed()
+            raise
+        self.rest = 0
+
+    def _failed(self) -> None:
+        if time.monotonic() >= self.until:
+            self.rest = min(max(2 * self.rest, _FIRST_REST), _LONGEST_REST)
+            self.until = time.monotonic() + self.rest
 
 
 class Servers:
@@ -123,9 +146,21 @@ class Servers:
         return self._server(0)
 
     def reader(self) -> Server:
-        """Return one of the servers for reads."""
-        last = len(self._urls) - 1
-        return self._server(random.randint(1, last) if last else 0)  # noqa: S311 (it spreads load, it guards nothing)
+        """Return one of the servers for reads: a replica that answers, as far as is known, else the leader."""
+        replicas = [self._server(number) for number in range(1, len(self._urls))]
+        now = time.monotonic()
+        awake = [server for server in replicas if not server.rest or now >= server.until]
+        return random.choice(awake) if awake else self._server(0)  # noqa: S311 (it spreads load, it guards nothing)
+
+    def name_of(self, key: str, *, writing: bool) -> str:
+        """Return who is asked for a key: the servers that fail together have one name."""
+        if self.are_cluster:
+            try:
+                node = self._server(0).client.get_node_from_key(key)
+            except RedisClusterException:
+                return ""  # it was not asked for its nodes yet
+            return "" if node is None else str(node.name)
+        return "" if len(self._urls) == 1 else self._server(0).name if writing else "the replicas"
 
     async def close(self) -> None:
         """Close every connection."""
