@@ -18,19 +18,33 @@ from proxy.storage.databases import Databases, read_databases
 #: What SQLAlchemy puts before the text of asyncpg.
 _CLASS = re.compile(r"^<class '[^']*'>: ")
 
-_MOMENTS = {"sqlite": "datetime", "postgresql": "timestamp with time zone"}
+#: The types of the three columns. Without a word of it, MySQL takes ``KEY`` and ``key`` to be the same.
+_TYPES = {
+    "sqlite": ("varchar(255)", "text", "datetime"),
+    "postgresql": ("varchar(255)", "text", "timestamp with time zone"),
+    "mysql": ("varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "longtext", "datetime(6)"),
+}
+#: MySQL's longest name of an index, which only has to be the table's own there.
+_INDEX_NAME = 64
 
 
 def statements(table: str, dialect: str) -> tuple[str, str]:
     """Return the SQL that makes the table, and the SQL that makes its index."""
+    mark = "`" if dialect == "mysql" else '"'
+
+    def quoted(name: str) -> str:
+        return mark + name.replace(mark, mark * 2) + mark
+
+    key, value, moment = _TYPES[dialect]
     columns = (
-        '"cache_key" varchar(255) NOT NULL PRIMARY KEY',
-        '"value" text NOT NULL',
-        f'"expires" {_MOMENTS[dialect]} NOT NULL',
+        f"{quoted('cache_key')} {key} NOT NULL PRIMARY KEY",
+        f"{quoted('value')} {value} NOT NULL",
+        f"{quoted('expires')} {moment} NOT NULL",
     )
     inner = ",\n".join(f"    {column}" for column in columns)
-    index = f'CREATE INDEX {_quoted(table + "_expires")} ON {_quoted(table)} ("expires");'
-    return f"CREATE TABLE {_quoted(table)} (\n{inner}\n);", index
+    name = f"{table}_expires"[: _INDEX_NAME if dialect == "mysql" else None]
+    index = f"CREATE INDEX {quoted(name)} ON {quoted(table)} ({quoted('expires')});"
+    return f"CREATE TABLE {quoted(table)} (\n{inner}\n);", index
 
 
 async def create_cache_table(databases: Databases, alias: str, table: str, *, dry_run: bool = False) -> str:
@@ -51,7 +65,8 @@ async def create_cache_table(databases: Databases, alias: str, table: str, *, dr
             if dry_run:
                 return "\n".join(sql)
             for statement in sql:
-                await connection.exec_driver_sql(statement)
+                # A per cent sign in a name is no place for a value.
+                await connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
     except (SQLAlchemyError, OSError) as error:
         raise StorageError(f"Cache table '{table}' could not be created.\nThe error was: {told(error)}.") from error
     finally:
@@ -74,9 +89,7 @@ def create_cache_tables(config: Config, names: Sequence[str], alias: str, *, dry
 def told(error: BaseException) -> str:
     """Return the one line of an error that says why; SQLAlchemy's own text has the statement and its values in it."""
     cause = getattr(error, "orig", None) or error
-    line = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    # aiomysql's have a number and a text.
+    said = cause.args[1] if len(cause.args) == 2 and isinstance(cause.args[1], str) else str(cause)
+    line = (said.strip().splitlines() or [type(cause).__name__])[0]
     return _CLASS.sub("", line).removesuffix(".")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -20,7 +20,13 @@ DEFAULT = "default"
 APP_LABEL = "django_cache"
 """What routers know the table by, as in Django."""
 
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "mysql": "mysql+aiomysql",
+    "mariadb": "mysql+aiomysql",
+}
 
 
 class Router(Protocol):
@@ -115,7 +121,7 @@ def read_databases(databases: object, router: object) -> Databases:
 
 
 def _url(alias: str, address: object) -> URL:
-    expected = f"DATABASES.{alias}: expected sqlite:////path or postgresql://user:password@host/name"
+    expected = f"DATABASES.{alias}: expected sqlite:////path, or postgresql:// or mysql://user:password@host/name"
     try:
         url = make_url(address if isinstance(address, str) else "")
     except (ArgumentError, ValueError):

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from proxy.storage.databases import Databases
 
 #: Of each database, for each cache and worker.
 _CONNECTIONS = 4
+
+#: What PostgreSQL (as SQLSTATE) and MySQL call two that wait for each other.
+_DEADLOCKS = frozenset({"40P01", 1213})
+
+#: What a column does not take is an error, however the server is set up: else it would be cut.
+_MYSQL = {"charset": "utf8mb4", "init_command": "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"}
 
 
 class Engines:
@@ -25,10 +32,11 @@ class Engines:
         """Lend a connection: each statement is a transaction, or all together with ``whole``."""
         engine = self._engine(alias)
         if whole:
-            async with engine.begin() as connection:
+            level = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
+            async with engine.execution_options(isolation_level=level).begin() as connection:
                 yield connection
         else:
-            async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            async with engine.connect() as connection:
                 yield connection
 
     async def close(self) -> None:
@@ -40,7 +48,22 @@ class Engines:
     def _engine(self, alias: str) -> AsyncEngine:
         if alias not in self._engines:
             url = self._databases.url(alias)
+            # Nothing is asked of the database before and after a statement that is a transaction of its own.
             self._engines[alias] = create_async_engine(
-                url, pool_size=_CONNECTIONS, max_overflow=0, pool_timeout=5, hide_parameters=True
+                url,
+                connect_args=_MYSQL if url.get_backend_name() == "mysql" else {},
+                isolation_level="AUTOCOMMIT",
+                skip_autocommit_rollback=True,
+                pool_size=_CONNECTIONS,
+                max_overflow=0,
+                pool_timeout=5,
+                hide_parameters=True,
             )
         return self._engines[alias]
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Tell whether the database undid a statement because others were in its way: it may be done again."""
+    cause = error.orig
+    codes = (getattr(cause, "sqlstate", None), *(() if cause is None else cause.args[:1]))
+    return any(code in _DEADLOCKS for code in codes)

@@ -1,4 +1,4 @@
-"""A table of SQLite, and one of PostgreSQL."""
+"""A table of SQLite, one of PostgreSQL, and one of MariaDB."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from proxy.storage.backends.db import DatabaseCache
 from proxy.storage.backends.limits import Limits
 from proxy.storage.createcachetable import create_cache_table
 from proxy.storage.databases import read_databases
+from tests.storage import mariadb
 from tests.storage.contract import Factory, Kind
 from tests.storage.postgresql import address, postgresql
 
@@ -39,7 +40,14 @@ def start_postgresql() -> Iterator[Factory]:
         yield with_table(address(server))
 
 
+@contextmanager
+def start_mysql() -> Iterator[Factory]:
+    with mariadb.mariadb() as server:
+        yield with_table(mariadb.address(server))
+
+
 KINDS = [
     Kind("db-sqlite", start_sqlite, turns_clock=True, largest_int=None),
     Kind("db-postgresql", start_postgresql, turns_clock=True, largest_int=None),
+    Kind("db-mysql", start_mysql, turns_clock=True, largest_int=None),
 ]

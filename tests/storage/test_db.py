@@ -236,10 +236,11 @@ async def test_a_damaged_row_is_a_miss(place: Path, clock: Clock, text: str) -> 
 
 async def test_keys_that_the_column_does_not_take_are_apart(place: Path, clock: Clock) -> None:
     cache = await opened(place, clock)
-    keys = ["k" * 255, "k" * 256, "k" * 257, "a\0b", "a\0c", "\ud800", "\udc00", "blake2b:x"]
+    keys = ["k" * 255, "k" * 256, "k" * 257, "a\0b", "a\0c", "\ud800", "\udc00", "blake2b:x", "a", "a ", "a  "]
     await cache.set_many({key: key.encode("utf-8", "surrogatepass") for key in keys}, MINUTE)
     assert await cache.get_many(keys) == {key: key.encode("utf-8", "surrogatepass") for key in keys}
     assert max(len(row[0]) for row in rows(place)) == 255
+    assert sum(row[0].startswith("blake2b:") for row in rows(place)) == 9
     digest = next(row[0] for row in rows(place) if row[0].startswith("blake2b:"))
     assert await cache.get(digest) is None
     await cache.close()
