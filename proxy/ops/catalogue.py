@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import add
 
 import proxy
 from proxy.errors import UpstreamError
-from proxy.ops.sources import Sources, Store
+from proxy.ops.sources import Sources, Storage, Store
 from proxy.policy.decisions import Detail, ForwardReason
+from proxy.storage.numbers import BUCKETS, Failure, Operation
 
 Labels = tuple[str, ...]
 """Values of a metric's labels, in the order of their names."""
@@ -21,6 +23,10 @@ Samples = Mapping[Labels, float]
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"})
 """RFC 9110 §9.3 and RFC 5789. Clients may send any token; what is not among these is counted as ``other``."""
 OTHER = "other"
+NO_NAME = "-"
+SUM = "sum"
+"""In the place of the upper end of a bucket: all that was measured together."""
+UPPER_ENDS = (*map(str, BUCKETS), "+Inf")
 CACHE_WORDS = ("hit", "hit-stale", *(reason.value for reason in ForwardReason), "refused")
 """What ``Outcome.word`` can say."""
 REJECTIONS = (400, 405, 408, 413, 414, 431, 501, 503, 505)
@@ -42,6 +48,7 @@ class Kind(StrEnum):
 
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,11 @@ class Metric:
     """What the page shows before anything has happened: every value of a closed label, for rates to begin at."""
     merge: Callable[[float, float], float] = lambda one, other: one + other
     """What two workers' numbers make together."""
+
+    @property
+    def width(self) -> int:
+        """Return how many labels a sample has: those of a histogram end with the upper end of a bucket, or ``SUM``."""
+        return len(self.labels) + (self.kind is Kind.HISTOGRAM)
 
 
 def _one(number: Callable[[Sources], float]) -> Callable[[Sources], Samples]:
@@ -81,6 +93,43 @@ def _by_alias(name: str, kind: Kind, text: str, number: Callable[[Store], int | 
         return {labels: value for labels, value in found.items() if value is not None}
 
     return Metric(name, kind, text, read, ("alias",), {})
+
+
+def _by_storage(
+    name: str, kind: Kind, text: str, number: Callable[[Storage], int | None], merge: Callable[[float, float], float]
+) -> Metric:
+    def read(sources: Sources) -> Samples:
+        found = {(alias,): number(storage) for alias, storage in sources.storages.items()}
+        return {labels: value for labels, value in found.items() if value is not None}
+
+    return Metric(name, kind, text, read, ("alias",), {}, merge)
+
+
+def _storage_durations(sources: Sources) -> Samples:
+    found: dict[Labels, float] = {}
+    for alias, storage in sources.storages.items():
+        for operation in Operation:
+            durations = storage.numbers.durations[operation]
+            labels = (alias, operation.value)
+            found |= {(*labels, end): count for end, count in zip(UPPER_ENDS, durations.counts, strict=True)}
+            found[*labels, SUM] = durations.sum
+    return found
+
+
+def _storage_errors(sources: Sources) -> Samples:
+    return {
+        (alias, failure.value): storage.numbers.errors[failure]
+        for alias, storage in sources.storages.items()
+        for failure in Failure
+    }
+
+
+def _storage_resting(sources: Sources) -> Samples:
+    return {
+        (alias, server or NO_NAME): is_resting
+        for alias, storage in sources.storages.items()
+        for server, is_resting in storage.resting.items()
+    }
 
 
 def _requests(sources: Sources) -> Samples:
@@ -189,6 +238,58 @@ METRICS: tuple[Metric, ...] = (
         Kind.COUNTER,
         "Values that were evicted to make room, by cache.",
         lambda store: store.numbers.evicted,
+    ),
+    Metric(
+        "sitecache_storage_operation_duration_seconds",
+        Kind.HISTOGRAM,
+        "How long operations on a cache outside the process took, those that failed included.",
+        _storage_durations,
+        ("alias", "operation"),
+        {},
+    ),
+    Metric(
+        "sitecache_storage_errors_total",
+        Kind.COUNTER,
+        "Operations on a cache outside the process that failed, by reason.",
+        _storage_errors,
+        ("alias", "reason"),
+        {},
+    ),
+    Metric(
+        "sitecache_storage_server_resting",
+        Kind.GAUGE,
+        "Workers that leave this server of a cache alone now, because it has failed several times in a row.",
+        _storage_resting,
+        ("alias", "server"),
+        {},
+    ),
+    _by_storage(
+        "sitecache_storage_damaged_records_total",
+        Kind.COUNTER,
+        "Records found in a cache outside the process that were not what had been written; each was a miss.",
+        lambda storage: storage.damaged,
+        add,
+    ),
+    _by_storage(
+        "sitecache_storage_owed_deletions",
+        Kind.GAUGE,
+        "Deletions that a cache outside the process could not be told yet; what they are for counts as gone.",
+        lambda storage: storage.owed,
+        add,
+    ),
+    _by_storage(
+        "sitecache_storage_entries",
+        Kind.GAUGE,
+        "Values that a cache in files holds, as the worker that knows of most says.",
+        lambda storage: None if storage.held is None else storage.held[0],
+        max,
+    ),
+    _by_storage(
+        "sitecache_storage_bytes",
+        Kind.GAUGE,
+        "What they take.",
+        lambda storage: None if storage.held is None else storage.held[1],
+        max,
     ),
     # The origin.
     _counter("sitecache_upstream_requests_total", "Requests sent to the origin.", lambda it: it.origin.requests),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from proxy.ops.catalogue import METRICS, Kind
+from proxy.ops.catalogue import METRICS, SUM, UPPER_ENDS, Kind, Metric, Samples
 from proxy.ops.snapshot import Snapshot, total
 
 _FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily]] = {
@@ -37,10 +38,22 @@ class Totals(Collector):
     def collect(self) -> Iterator[Family]:
         """Yield one family for each row of the catalogue, in its order."""
         for metric in METRICS:
+            samples = self._total.samples[metric.name]
+            if metric.kind is Kind.HISTOGRAM:
+                yield _histogram(metric, samples)
+                continue
             family = _FAMILIES[metric.kind](metric.name, metric.help, labels=metric.labels)
-            for labels, value in sorted(self._total.samples[metric.name].items()):
+            for labels, value in sorted(samples.items()):
                 family.add_metric(labels, value)
             yield family
+
+
+def _histogram(metric: Metric, samples: Samples) -> Family:
+    family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+    for labels in sorted({labels[:-1] for labels in samples}):
+        counts = accumulate(samples.get((*labels, end), 0) for end in UPPER_ENDS)
+        family.add_metric(labels, list(zip(UPPER_ENDS, counts, strict=True)), samples.get((*labels, SUM), 0))
+    return family
 
 
 def render(snapshots: Sequence[Snapshot], accept: str = "") -> Page:

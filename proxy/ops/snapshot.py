@@ -25,7 +25,7 @@ class Snapshot:
 
         Whoever restarts workers keeps these, since a sum that falls is read as the restart of everything.
         """
-        counters = {metric.name for metric in METRICS if metric.kind is Kind.COUNTER}
+        counters = {metric.name for metric in METRICS if metric.kind is not Kind.GAUGE}
         return Snapshot({name: rows for name, rows in self.samples.items() if name in counters})
 
     def to_json(self) -> str:
@@ -54,7 +54,7 @@ def total(snapshots: Iterable[Snapshot]) -> Snapshot:
         for metric in METRICS:
             sum_ = sums[metric.name]
             for labels, value in snapshot.samples.get(metric.name, {}).items():
-                if len(labels) == len(metric.labels):
+                if len(labels) == metric.width:
                     sum_[labels] = metric.merge(sum_.get(labels, 0), value)
     return Snapshot(dict(sums))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.config.units import Bytes, UnixTime
 from proxy.exchange.counters import Counters
 from proxy.ops.process import Usage
+from proxy.storage.numbers import Numbers
 
 
 class PoolNumbers(Protocol):
@@ -62,6 +63,30 @@ class StoreNumbers(Protocol):
         """Values that went to make room."""
 
 
+class Storage(Protocol):
+    """A cache outside the process."""
+
+    @property
+    def numbers(self) -> Numbers:
+        """What it was asked, and what became of it."""
+
+    @property
+    def resting(self) -> Mapping[str, bool]:
+        """Of each server that was asked: is it being left alone?"""
+
+    @property
+    def damaged(self) -> int:
+        """Records that were not what had been written."""
+
+    @property
+    def owed(self) -> int:
+        """Deletions that it could not be told yet."""
+
+    @property
+    def held(self) -> tuple[int, Bytes] | None:
+        """Values and what they take, where that is known without asking."""
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One cache with the limits it was configured with; None is no limit."""
@@ -85,5 +110,7 @@ class Sources:
     """By alias."""
     started_at: UnixTime
     usage: Callable[[], Usage]
+    storages: Mapping[str, Storage] = field(default_factory=dict)
+    """By alias, too."""
     dropped_lines: Callable[[], int] = lambda: 0
     """Of the access log."""

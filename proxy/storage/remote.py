@@ -20,7 +20,7 @@ from pkgutil import resolve_name
 from typing import assert_never
 
 from proxy.config.model import CacheConfig
-from proxy.config.units import Seconds, UnixTime
+from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageDamaged, StorageError
 from proxy.message.heads import Request
 from proxy.policy.cookies import IgnoredCookies
@@ -30,8 +30,8 @@ from proxy.storage.backends.base import Backend, Value
 from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
-from proxy.storage.numbers import Operation
-from proxy.storage.responses import VarySpecs
+from proxy.storage.numbers import Numbers, Operation
+from proxy.storage.responses import Revision, VarySpecs
 from proxy.storage.slots import digest_of, slot_key, slot_of, with_variant
 
 _log = logging.getLogger("sitecache")
@@ -105,6 +105,33 @@ class RemoteResponses:
         self._written = asyncio.Event()
         self.debts: Debts[Key] = Debts(self._delete, start)
         """What is to be forgotten as soon as the storage can be told so."""
+
+    # What the metrics page reads.
+
+    @property
+    def numbers(self) -> Numbers:
+        """What the storage was asked, and what became of it."""
+        return self._guards.numbers
+
+    @property
+    def resting(self) -> Mapping[str, bool]:
+        """Of each server that was asked: is it being left alone?"""
+        return self._guards.resting()
+
+    @property
+    def damaged(self) -> int:
+        """Records that were not what had been written, those included that the backend found."""
+        return self._guards.numbers.damaged + self._backend.damaged
+
+    @property
+    def owed(self) -> int:
+        """Deletions that the storage could not be told yet."""
+        return len(self.debts)
+
+    @property
+    def held(self) -> tuple[int, Bytes] | None:
+        """Values that the storage holds and what they take, where that is known without asking."""
+        return self._backend.held
 
     # What is there.
 
@@ -210,6 +237,20 @@ class RemoteResponses:
         self._write(primary, index, Seconds(timeout + _INDEX_LONGER))
         self._write(place, Variant(index.generation, digest, stored), timeout)
         return True
+
+    def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
+        """Begin to look at what the request selects and to store what follows; other proxies may come between."""
+        self._start(self._revise(primary, request, revision, now))
+
+    async def _revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
+        try:
+            selected = await self.look(primary, request, now)
+        except StorageError:
+            # It cannot be told what would be displaced.
+            return
+        revised = revision(selected, self.vary_specs(primary, now))
+        if revised is not None:
+            self.store(primary, request, *revised, now)
 
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """Begin to forget this stored response."""
@@ -350,16 +391,22 @@ class RemoteResponses:
 
 
 def _variant(index: VaryIndex, found: Iterable[tuple[Found | None, str]]) -> StoredResponse | None:
-    """Return the first that is the variant with that digest; StorageError when none is, and one cannot be known."""
+    """Return the first that is the variant with that digest, a complete one before a part.
+
+    StorageError when there is none, and one cannot be known.
+    """
     error: StorageError | None = None
+    part: StoredResponse | None = None
     for record, digest in found:
         if isinstance(record, Variant) and (record.generation, record.digest) == (index.generation, digest):
-            return record.response
+            if record.response.extent is None:
+                return record.response
+            part = part or record.response
         if isinstance(record, StorageError):
             error = record
-    if error is not None:
+    if part is None and error is not None:
         raise error
-    return None
+    return part
 
 
 def _size(record: Record) -> int:

@@ -12,6 +12,7 @@ from proxy.message.heads import Request
 from proxy.ops.process import Usage
 from proxy.ops.sources import Sources, Store
 from proxy.policy.cache_status import Outcome
+from proxy.storage.numbers import Failure, Numbers, Operation
 
 NOW = UnixTime(1_767_323_045.678)
 """2026-01-02T03:04:05.678Z"""
@@ -44,6 +45,26 @@ class Memory:
 
 def memory(entries: int = 0, size: int = 0, evicted: int = 0) -> Store:
     return Store(Memory(entries, size, evicted), limit_entries=300, limit_bytes=Bytes(4096))
+
+
+@dataclass
+class Remote:
+    """A cache outside the process."""
+
+    numbers: Numbers = field(default_factory=Numbers)
+    resting: dict[str, bool] = field(default_factory=dict)
+    damaged: int = 0
+    owed: int = 0
+    held: tuple[int, Bytes] | None = None
+
+
+def failing() -> Remote:
+    """A cache of two servers, one of which fails."""
+    storage = Remote(resting={"": False, "10.0.0.2:11211": True}, damaged=3, owed=4, held=(70, Bytes(8000)))
+    for seconds in (0.0004, 0.001, 0.04, 60):
+        storage.numbers.durations[Operation.GET].add(Seconds(seconds))
+    storage.numbers.errors[Failure.TIMEOUT] = 2
+    return storage
 
 
 def sources(counters: Counters | None = None, **parts: object) -> Sources:

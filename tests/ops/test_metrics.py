@@ -17,7 +17,8 @@ from proxy.ops.catalogue import METRICS, Kind, Metric
 from proxy.ops.metrics import Page, render
 from proxy.ops.snapshot import take
 from proxy.policy.decisions import Detail
-from tests.ops.making import memory, sources
+from proxy.storage.numbers import BUCKETS
+from tests.ops.making import failing, memory, sources
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
@@ -29,7 +30,8 @@ UNITS_OF_OTHERS = {"milliseconds", "minutes", "hours", "kilobytes", "megabytes",
 def page(accept: str = "", workers: int = 1) -> Page:
     counters = Counters()
     counters.hit(b"GET", 200, 10)
-    worker = take(sources(counters, stores={"default": memory(3, 500, 1)}))
+    counters.routed["-", "blog", "hit"] += 1
+    worker = take(sources(counters, stores={"default": memory(3, 500, 1)}, storages={"pages": failing()}))
     return render([worker] * workers, accept)
 
 
@@ -51,14 +53,32 @@ def test_both_formats_hold_every_metric_with_help_and_type(accept: str) -> None:
         assert (family.type, family.documentation) == (metric.kind.value, metric.help)
         assert family.samples, metric.name
         for sample in family.samples:
-            assert sample.name == metric.name
-            assert set(sample.labels) == set(metric.labels)
+            if metric.kind is Kind.HISTOGRAM:
+                assert sample.name.removeprefix(metric.name) in {"_bucket", "_sum", "_count"}
+                assert set(sample.labels) - {"le"} == set(metric.labels)
+            else:
+                assert sample.name == metric.name
+                assert set(sample.labels) == set(metric.labels)
 
 
 def test_workers_are_added_up() -> None:
     (hits,) = [one.value for one in families(workers=3)["sitecache_requests"].samples if one.labels["cache"] == "hit"]
     assert hits == 3
     assert families(workers=3)["sitecache_workers"].samples[0].value == 3
+
+
+@pytest.mark.parametrize("accept", [pytest.param("", id="text"), pytest.param(OPENMETRICS, id="openmetrics")])
+def test_durations_are_a_histogram_whose_buckets_hold_the_smaller_ones(accept: str) -> None:
+    family = families(accept, workers=2)["sitecache_storage_operation_duration_seconds"]
+    gets = [sample for sample in family.samples if sample.labels["operation"] == "get"]
+    buckets = {float(sample.labels["le"]): sample.value for sample in gets if sample.name.endswith("_bucket")}
+    assert list(buckets) == [*BUCKETS, float("inf")]
+    wanted = {0.0005: 2, 0.001: 4, 0.025: 4, 0.05: 6, 2.5: 6, float("inf"): 8}
+    assert {end: buckets[end] for end in wanted} == wanted
+    assert {sample.name.rpartition("_")[2]: sample.value for sample in gets if "le" not in sample.labels} == {
+        "count": 8,
+        "sum": pytest.approx(2 * 60.0414),
+    }
 
 
 def test_every_detail_is_there_from_the_start() -> None:

@@ -23,7 +23,8 @@ from proxy.policy.decisions import Detail, ForwardReason
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.upstream.client import Origin as RealOrigin
 from proxy.upstream.pool import Pool as RealPool
-from tests.ops.making import NOW, Origin, Pool, entry, memory, request, sources
+from tests.exchange.remotes import remote
+from tests.ops.making import NOW, Origin, Pool, Remote, entry, failing, memory, request, sources
 
 
 def busy() -> Sources:
@@ -46,6 +47,7 @@ def busy() -> Sources:
         exchanges={1, 2},
         origin=Origin(Pool(opened=8, connections=5, idle=2), 20, 1, {"upstream-timeout": 6}),
         stores={"default": memory(11, 1234, 5), "pages": Store(memory(1, 2, 3).numbers, None, None)},
+        storages={"shared": failing(), "new": Remote()},
         usage=lambda: Usage(Seconds(1.5), Bytes(8192)),
         dropped_lines=lambda: 12,
     )
@@ -76,6 +78,16 @@ def busy() -> Sources:
         pytest.param("sitecache_store_limit_entries", ("default",), 300, id="limit-of-entries"),
         pytest.param("sitecache_store_limit_bytes", ("default",), 4096, id="limit-of-bytes"),
         pytest.param("sitecache_evictions_total", ("pages",), 3, id="evicted"),
+        pytest.param("sitecache_storage_operation_duration_seconds", ("shared", "get", "0.05"), 1, id="storage-took"),
+        pytest.param("sitecache_storage_operation_duration_seconds", ("shared", "get", "+Inf"), 1, id="storage-late"),
+        pytest.param("sitecache_storage_operation_duration_seconds", ("shared", "set", "sum"), 0, id="storage-sum"),
+        pytest.param("sitecache_storage_errors_total", ("shared", "timeout"), 2, id="storage-failed"),
+        pytest.param("sitecache_storage_server_resting", ("shared", "-"), 0, id="the-only-server-answers"),
+        pytest.param("sitecache_storage_server_resting", ("shared", "10.0.0.2:11211"), 1, id="a-server-rests"),
+        pytest.param("sitecache_storage_damaged_records_total", ("shared",), 3, id="damaged"),
+        pytest.param("sitecache_storage_owed_deletions", ("shared",), 4, id="owed"),
+        pytest.param("sitecache_storage_entries", ("shared",), 70, id="files"),
+        pytest.param("sitecache_storage_bytes", ("shared",), 8000, id="bytes-of-files"),
         pytest.param("sitecache_upstream_requests_total", (), 20, id="asked"),
         pytest.param("sitecache_upstream_retries_total", (), 1, id="asked-again"),
         pytest.param("sitecache_upstream_errors_total", ("upstream-timeout",), 6, id="origin-failed"),
@@ -99,19 +111,36 @@ def test_a_cache_without_limits_has_no_sample_for_them() -> None:
     assert set(samples["sitecache_store_limit_entries"]) == {("default",)}
 
 
+def test_a_storage_that_does_not_know_what_it_holds_has_no_sample_for_it() -> None:
+    samples = take(busy()).samples
+    assert set(samples["sitecache_storage_entries"]) == set(samples["sitecache_storage_bytes"]) == {("shared",)}
+
+
+def test_files_that_several_workers_share_are_not_added_up() -> None:
+    one, two = (
+        take(sources(storages={"files": failing()})),
+        take(sources(storages={"files": Remote(held=(71, Bytes(9)))})),
+    )
+    both = total([one, two])
+    assert both.value("sitecache_storage_entries", "files") == 71
+    assert both.value("sitecache_storage_bytes", "files") == 8000
+    assert both.value("sitecache_storage_damaged_records_total", "files") == 3
+
+
 async def test_the_real_parts_fit() -> None:
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
     pool = RealPool(UpstreamConfig("http://127.0.0.1:1"), deadlines, loop.time)
     cache = LocMemCache(lambda: NOW)
     cache.put("key", b"value", 5, UnixTime(NOW + 1))
-    given_parts = Sources(
-        Counters(), set(), RealOrigin(pool), Flights(), set(), {"default": Store(cache, 300, None)}, NOW, process.usage
-    )
+    stores = {"default": Store(cache, 300, None)}
+    storages = {"shared": remote(cache)}
+    given_parts = Sources(Counters(), set(), RealOrigin(pool), Flights(), set(), stores, NOW, process.usage, storages)
     snapshot = take(given_parts)
     deadlines.close()
     assert snapshot.value("sitecache_store_entries", "default") == 1
     assert snapshot.value("sitecache_store_bytes", "default") == cache.bytes
+    assert snapshot.value("sitecache_storage_errors_total", "shared", "timeout") == 0
     assert snapshot.value("sitecache_process_resident_memory_bytes") > 1024 * 1024
     assert snapshot.value("sitecache_process_cpu_seconds_total") > 0
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from proxy.config.units import Seconds
+from proxy.config.units import Bytes, Seconds
 from proxy.errors import SitecacheError
 from proxy.storage.backends.owner import Owner
 
@@ -114,6 +114,16 @@ class Backend(ABC):
         """
         del key, writing
         return ""
+
+    @property
+    def damaged(self) -> int:
+        """Values that were not what had been kept, since the start; each was a miss."""
+        return 0
+
+    @property
+    def held(self) -> tuple[int, Bytes] | None:
+        """Values that are kept and what they take, where that is known without asking; else None."""
+        return None
 
     def tell_losses(self) -> None:  # noqa: B027  most backends do so anyway
         """Raise a StorageError from now on for a server that is away, also where a miss would do."""

@@ -14,7 +14,7 @@ from itertools import takewhile
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from proxy.config.units import Seconds, UnixTime
+from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Value
 from proxy.storage.backends.file_index import FileIndex
@@ -273,6 +273,11 @@ class FileStore:
                 os.unlink(self._path(name))
 
     # Files.
+
+    @property
+    def held(self) -> tuple[int, Bytes] | None:
+        """Files and what they take, as far as this process knows; None before the directory was looked at."""
+        return None if self._index is None else (len(self._index), Bytes(self._index.bytes))
 
     @property
     def index(self) -> FileIndex:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from proxy.config.units import Seconds, UnixTime
+from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.file_place import unsafe
@@ -61,6 +61,11 @@ class FileBasedCache(Backend):
     def damaged(self) -> int:
         """Files that were not whole or not ours; each was a miss, and was removed."""
         return self._store.damaged
+
+    @property
+    def held(self) -> tuple[int, Bytes] | None:
+        """Files and what they take, as far as this process knows."""
+        return self._store.held
 
     @property
     def evicted(self) -> int:
