@@ -15,9 +15,13 @@ from functools import partial
 from ipaddress import ip_network
 
 import uvloop
+from aiohttp import web
 
+from proxy.cache.aliases import Caches
+from proxy.cache.logged import LoggedCache
+from proxy.cache.settings import of_config
 from proxy.config.model import AccessLog as AccessLogStyle
-from proxy.config.model import CacheConfig, CacheOptions, Config
+from proxy.config.model import Config
 from proxy.config.units import UnixTime
 from proxy.deadlines import Deadlines
 from proxy.downstream.connection import Clients, Serving
@@ -31,39 +35,22 @@ from proxy.exchange.collapse import Flights
 from proxy.exchange.counters import Counters
 from proxy.exchange.fetch import Fetcher
 from proxy.exchange.replies import Replies
-from proxy.exchange.site import Site
 from proxy.ops.access_log import AccessLog
 from proxy.ops.admin import Readiness, Unready, admin_app, start_admin, stop_admin
+from proxy.ops.cache_http import add_caches
 from proxy.ops.line_writer import LineWriter
 from proxy.ops.process import usage
 from proxy.ops.snapshot import Snapshot, take, total
-from proxy.ops.sources import Sources, Store
-from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.rules import Rules
-from proxy.storage.backends.base import Backend
-from proxy.storage.backends.locmem import LocMemCache
-from proxy.storage.guard import Guards, Patience
-from proxy.storage.registry import open_cache
-from proxy.storage.remote import RemoteResponses, Start, page_key
-from proxy.storage.responses import MemoryResponses, NoResponses, Responses
-from proxy.upstream.client import Origin
+from proxy.ops.sources import Sources
+from proxy.pages import Pages
+from proxy.sites import Parts, sites_of
+from proxy.upstream.client import Origins
 from proxy.upstream.pool import Pool
 
 
 def clock() -> UnixTime:
     """Return the time; the one place that reads it, for everybody else is given this or its answer."""
     return UnixTime(time.time())  # noqa: TID251
-
-
-def rules_of(config: Config) -> Rules:
-    """Return what the operator decided about caching."""
-    return Rules(
-        site_lifetime=config.CACHE_MIDDLEWARE_SECONDS,
-        stale_if_error=config.stale_if_error,
-        stored_body=config.limits.stored_body,
-        client_cache_control=config.client_cache_control,
-        ignored_cookies=IgnoredCookies(config.cookies.ignore),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +60,19 @@ class Worker:
     server: Server
     driver: Driver
     sources: Sources
-    pool: Pool
+    origins: Origins
     deadlines: Deadlines
     log: AccessLog | None
-    storage: Backend | None
-    remote: RemoteResponses | None
+    pages: Pages
 
     def snapshot(self) -> Snapshot:
         """Return what it has counted."""
         return take(self.sources)
 
-    async def prepare(self) -> None:
-        """Learn from the storage what makes the first hits as fast as later ones."""
-        if self.remote is not None:
-            await self.remote.prepare()
-
-    async def finish(self) -> None:
-        """Let the storage know what it has to, before the tasks that would do so end."""
-        if self.remote is not None:
-            await self.remote.finish()
-
     def close(self) -> None:
         """End what runs in the background and close what is idle."""
         self.driver.tasks.cancel()
-        self.pool.close()
+        self.origins.close()
         self.deadlines.close()
         if self.log is not None:
             self.log.close()
@@ -108,18 +84,15 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
     ``writer`` takes the lines of the access log, where the configuration asks for one.
     """
     deadlines = Deadlines(asyncio.get_running_loop())
-    rules = rules_of(config)
-    alias = config.CACHE_MIDDLEWARE_ALIAS
     # The driver is made of them, and runs what they start.
-    pages = _pages(config, rules, lambda work: driver.tasks.start(work))  # noqa: PLW0108
+    pages = Pages(config, clock, time.monotonic, lambda work: driver.tasks.start(work))  # noqa: PLW0108
+    origins = Origins(lambda upstream: Pool(upstream, deadlines, time.monotonic))
+    sites = sites_of(Parts(config, pages.of, origins.of))
     log = AccessLog(config.access_log, writer, lambda: writer.lost) if writer is not None else None
     counters = Counters(log)
     flights = Flights()
-    pool = Pool(config.upstream, deadlines, time.monotonic)
-    origin = Origin(pool)
-    site = Site(origin, pages.responses, rules, _scope(config))
     replies = Replies(counters, clock)
-    driver = Driver(site, Fetcher(site, flights, replies, clock), flights, replies, counters, clock)
+    driver = Driver(sites, Fetcher(sites, flights, replies, clock), flights, replies, counters, clock)
     limits = config.limits
     clients = Clients(limits.connections)
     serving = Serving(
@@ -132,63 +105,19 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
         counters=counters,
         clients=clients,
     )
-    options = _bounds(config.CACHES[alias])
     sources = Sources(
         counters=counters,
         clients=clients.connected,
-        origin=origin,
+        origin=origins,
         flights=flights,
         exchanges=driver.tasks,
-        stores={} if pages.memory is None else {alias: Store(pages.memory, options.MAX_ENTRIES, options.MAX_BYTES)},
+        stores=pages.stores,
+        storages=pages.remotes,
         started_at=clock(),
         usage=usage,
         dropped_lines=lambda: 0 if log is None else log.dropped,
     )
-    return Worker(Server(serving), driver, sources, pool, deadlines, log, pages.backend, pages.remote)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pages:
-    """Where pages are stored."""
-
-    responses: Responses
-    memory: LocMemCache | None = None
-    backend: Backend | None = None
-    """What has to be waited for, and closed in the end."""
-    remote: RemoteResponses | None = None
-
-
-def _pages(config: Config, rules: Rules, start: Start) -> _Pages:
-    alias = config.CACHE_MIDDLEWARE_ALIAS
-    cache = config.CACHES[alias]
-    if cache.BACKEND == "dummy":
-        return _Pages(NoResponses())
-    if cache.BACKEND == "locmem":
-        options = _bounds(cache)
-        memory = LocMemCache(
-            clock,
-            max_entries=options.MAX_ENTRIES,
-            cull_frequency=options.CULL_FREQUENCY,
-            max_bytes=options.MAX_BYTES,
-        )
-        return _Pages(MemoryResponses(memory, rules.ignored_cookies, config.limits.variants), memory)
-    backend = open_cache(alias, config)
-    patience = Patience(cache.DEADLINE, cache.BREAKER_FAILURES, cache.BREAKER_REST)
-    guards = Guards(alias, patience, time.monotonic)
-    make_key = partial(page_key, cache)
-    variants = config.limits.variants
-    remote = RemoteResponses(backend, guards, make_key, rules.ignored_cookies, variants, start)
-    return _Pages(remote, backend=backend, remote=remote)
-
-
-def _bounds(cache: CacheConfig) -> CacheOptions:
-    return cache.OPTIONS if isinstance(cache.OPTIONS, CacheOptions) else CacheOptions()
-
-
-def _scope(config: Config) -> bytes:
-    cache = config.CACHES[config.CACHE_MIDDLEWARE_ALIAS]
-    parts = (cache.KEY_PREFIX, str(cache.VERSION), config.CACHE_MIDDLEWARE_KEY_PREFIX)
-    return b"".join(b"%d:%b" % (len(part), part) for part in (text.encode() for text in parts))
+    return Worker(Server(serving), driver, sources, origins, deadlines, log, pages)
 
 
 # Running.
@@ -246,7 +175,9 @@ async def _serve_alone(config: Config, listeners: Sequence[socket.socket], admin
         def readiness() -> Readiness:
             return Readiness(unready=(Unready.DRAINING,) if worker.server.draining else ())
 
-        runners = [await start_admin(admin_app(collect, readiness), listener.dup()) for listener in admin]
+        runners = [
+            await start_admin(_with_caches(config, admin_app(collect, readiness)), listener.dup()) for listener in admin
+        ]
         _announce(listeners, admin)
         await stop.wait()
         _say("draining")
@@ -261,15 +192,14 @@ async def _serving(config: Config, listeners: Sequence[socket.socket]) -> AsyncI
     """Build a worker that takes clients in, and take it apart in the end."""
     writer = LineWriter(sys.stdout.fileno()) if config.access_log is not AccessLogStyle.OFF else None
     worker = build(config, writer)
-    await worker.prepare()
+    await worker.pages.prepare()
     await worker.server.start(listeners)
     try:
         yield worker
     finally:
-        await worker.finish()
+        await worker.pages.finish()
         worker.close()
-        if worker.storage is not None:
-            await worker.storage.close()
+        await worker.pages.close()
         if writer is not None:
             writer.close()
 
@@ -295,7 +225,9 @@ async def _serve_with_workers(
             return Readiness(unready=(Unready.DRAINING,))
         return Readiness(unready=() if supervisor.ready else (Unready.NO_WORKER,))
 
-    runners = [await start_admin(admin_app(collect, readiness), listener.dup()) for listener in admin]
+    runners = [
+        await start_admin(_with_caches(config, admin_app(collect, readiness)), listener.dup()) for listener in admin
+    ]
     starting = asyncio.create_task(supervisor.start())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -309,6 +241,13 @@ async def _serve_with_workers(
     await supervisor.stop(config.timeouts.drain)
     for runner in runners:
         await stop_admin(runner)
+
+
+def _with_caches(config: Config, app: web.Application) -> web.Application:
+    """Let whoever has the token use the caches on the admin listener, where there is one."""
+    if config.admin.token is not None:
+        add_caches(app, Caches(of_config(config), LoggedCache), config.admin.token)
+    return app
 
 
 def _work(config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket) -> None:

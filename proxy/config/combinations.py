@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 
-from proxy.config.addresses import Tcp, Unix, parse_listener, parse_origin, same_place
+from proxy.config.addresses import parse_listener, parse_origin, same_place
+from proxy.config.conflict import Conflict
 from proxy.config.model import Config
+from proxy.config.routes import route_conflicts, site_conflicts, upstreams
 from proxy.config.rules import OFF
 from proxy.config.units import show_bytes
 from proxy.config.wording import closest, listed, quoted
 from proxy.errors import Fault
 
 DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A fault, and the paths it was concluded from."""
-
-    paths: tuple[str, ...]
-    fault: Fault
 
 
 def conflicts(config: Config, origins: Mapping[str, str], bad: set[str]) -> list[Fault]:
@@ -69,21 +62,19 @@ def _admin_apart(config: Config) -> Iterator[Conflict]:
             hint = f"listen[{i}] is {quoted(text)}"
             fault = Fault("admin.listen", "an address of its own", quoted(config.admin.listen), hint=hint)
             yield Conflict(("listen", "admin.listen"), fault)
-    if _is_origin(admin, config):
-        fault = Fault("admin.listen", "an address other than the upstream's", quoted(config.admin.listen))
-        yield Conflict(("admin.listen", "upstream"), fault)
+    for path, upstream in upstreams(config):
+        if same_place(admin, parse_origin(upstream.url).address):
+            fault = Fault("admin.listen", "an address other than the upstream's", quoted(config.admin.listen))
+            yield Conflict(("admin.listen", path), fault)
 
 
 def _no_loop(config: Config) -> Iterator[Conflict]:
     for i, text in enumerate(config.listen):
-        if _is_origin(parse_listener(text), config):
-            hint = f"listen[{i}] is {quoted(text)}: requests would go round in a loop"
-            fault = Fault("upstream.url", "an address that is not our own", quoted(config.upstream.url), hint=hint)
-            yield Conflict(("listen", "upstream"), fault)
-
-
-def _is_origin(listener: Tcp | Unix, config: Config) -> bool:
-    return bool(config.upstream.url) and same_place(listener, parse_origin(config.upstream.url).address)
+        for path, upstream in upstreams(config):
+            if same_place(parse_listener(text), parse_origin(upstream.url).address):
+                hint = f"listen[{i}] is {quoted(text)}: requests would go round in a loop"
+                fault = Fault(f"{path}.url", "an address that is not our own", quoted(upstream.url), hint=hint)
+                yield Conflict(("listen", path), fault)
 
 
 def _aliases(config: Config) -> Iterator[Conflict]:
@@ -109,4 +100,6 @@ _CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _admin_apart,
     _no_loop,
     _aliases,
+    site_conflicts,
+    route_conflicts,
 )

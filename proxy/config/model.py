@@ -22,6 +22,14 @@ class ClientCacheControl(StrEnum):
     """Only those of peers in ``trusted_proxies``."""
 
 
+class KeyWarnings(StrEnum):
+    """What is done about keys of caches that memcached would refuse, where the cache is none."""
+
+    WARN = "warn"
+    """A CacheKeyWarning in programs; over HTTP one line in the log for each pattern of keys."""
+    IGNORE = "ignore"
+
+
 class AccessLog(StrEnum):
     """How one line per request is written to standard output, if at all."""
 
@@ -91,10 +99,12 @@ class UpstreamConfig:
 
 @dataclass(frozen=True, slots=True)
 class AdminConfig:
-    """The listener for metrics and health, never reachable through the public ones."""
+    """The listener for metrics, health and caches, never reachable through the public ones."""
 
     listen: str = "127.0.0.1:9180"
     """An address as in ``listen``, or ``off``."""
+    token: str | None = None
+    """Whoever shows it may use the caches there; without one nobody can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,67 @@ def plain_options(cache: CacheConfig) -> Mapping[str, object]:
     return {each.name: getattr(options, each.name) for each in fields(options)}
 
 
+@dataclass(frozen=True, slots=True)
+class QueryConfig:
+    """Which parameters of a query tell pages apart; the application gets the query as it was sent."""
+
+    ignore: tuple[str, ...] = ()
+    """Names, ``*`` standing for any text."""
+    sort: bool = False
+    """The order of the parameters makes no difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteConfig:
+    """What holds for some requests of a site: Django's per-view cache, told from outside."""
+
+    match: tuple[str, ...] = ()
+    """Of the path as the application sees it, decoded and without the query; ``*`` stands for any text."""
+    regex: str | None = None
+    """Instead of ``match``, and searched for in the same path."""
+    methods: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    """As in ALLOWED_HOSTS."""
+    name: str | None = None
+    """For logs and metrics; null is the place of the route, as in ``routes[0]``."""
+    cache_page: Seconds | None = None
+    """Lifetime of a 200, whatever the origin says of it; 0 stores nothing."""
+    cache: str | None = None
+    """An alias of CACHES; null is the site's."""
+    key_prefix: str | None = None
+    """In the place of CACHE_MIDDLEWARE_KEY_PREFIX."""
+    bypass: bool = False
+    never_cache: bool = False
+    cache_control: Mapping[str, object] = field(default_factory=dict)
+    """Directives with Django's names, such as ``max_age``."""
+    vary_on: tuple[str, ...] = ()
+    """Names of fields, or ``cookie:NAME`` for one cookie."""
+    stale_while_revalidate: Seconds | None = None
+    """Where the origin did not say (RFC 5861 §3)."""
+    stale_if_error: Seconds | None = None
+    """The same (RFC 5861 §4); null is the setting of that name."""
+    status_ttl: Mapping[str, Seconds] = field(default_factory=dict)
+    """Lifetime by status, or class of them such as ``4xx``, where the origin gave none."""
+    query: QueryConfig = field(default_factory=QueryConfig)
+    remove_set_cookie: tuple[str, ...] = ()
+    """Cookies that are not set, so that the response may be stored."""
+    downstream_headers: bool | None = None
+    """Null is the setting of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """One of several sites; null is what stands at the top of the file."""
+
+    hosts: tuple[str, ...]
+    """As in ALLOWED_HOSTS, without ``*``."""
+    upstream: UpstreamConfig | None = None
+    routes: tuple[RouteConfig, ...] = ()
+    CACHE_MIDDLEWARE_ALIAS: str | None = None
+    CACHE_MIDDLEWARE_SECONDS: Seconds | None = None
+    CACHE_MIDDLEWARE_KEY_PREFIX: str | None = None
+
+
 DEFAULT_CACHES: Mapping[str, CacheConfig] = {
     "default": CacheConfig(BACKEND="locmem", OPTIONS=CacheOptions(MAX_ENTRIES=None)),
 }
@@ -175,7 +246,8 @@ DEFAULT_CACHES: Mapping[str, CacheConfig] = {
 class Config:
     """The whole configuration."""
 
-    upstream: UpstreamConfig
+    upstream: UpstreamConfig | None = None
+    """Of the hosts that no site names; null, beside ``sites``: there are no others."""
     listen: tuple[str, ...] = ("127.0.0.1:8080",)
     workers: int = 1
     """Processes that share the listeners; ``auto`` in the file means one for each core."""
@@ -189,7 +261,12 @@ class Config:
     stale_if_error: Seconds = Seconds(3600)
     """How long a stale response may stand in for an origin that fails, where the origin did not say (RFC 5861 §4)."""
     cookies: CookieConfig = field(default_factory=CookieConfig)
+    downstream_headers: bool = True
+    """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``."""
+    ALLOWED_HOSTS: tuple[str, ...] = ("*",)
+    """``www.example.org``, ``.example.org`` with all below it, or ``*``, as in Django; others get 421."""
     CACHES: Mapping[str, CacheConfig] = field(default_factory=lambda: DEFAULT_CACHES)
+    key_warnings: KeyWarnings = KeyWarnings.WARN
     DATABASES: Mapping[str, str] = field(default_factory=dict)
     """URLs of the databases that caches of the backend ``db`` lie in, by alias."""
     ROUTER: object = None
@@ -198,3 +275,6 @@ class Config:
     CACHE_MIDDLEWARE_SECONDS: Seconds = Seconds(600)
     """Lifetime of a 200 that says nothing about its own; 0 stores no such response."""
     CACHE_MIDDLEWARE_KEY_PREFIX: str = ""
+    routes: tuple[RouteConfig, ...] = ()
+    """Of the hosts that no site names; the first that takes a request holds."""
+    sites: Mapping[str, SiteConfig] = field(default_factory=dict)

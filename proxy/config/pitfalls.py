@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
 from proxy.config.load import BY_DEFAULT, Loaded
 from proxy.config.model import CacheOptions, ClientCacheControl, Config
+from proxy.config.routes import page_aliases, route_lists, upstreams
 from proxy.config.units import show_bytes
 from proxy.config.wording import listed, quoted
 
@@ -89,18 +90,26 @@ def _few_pages(loaded: Loaded, _: Around) -> Iterator[str]:
             )
 
 
-def _page_cache(loaded: Loaded, _: Around) -> Iterator[str]:
+def _page_caches(loaded: Loaded, _: Around) -> Iterator[str]:
     config = loaded.config
-    alias = config.CACHE_MIDDLEWARE_ALIAS
-    if config.CACHES[alias].BACKEND == "dummy":
-        yield f"CACHE_MIDDLEWARE_ALIAS: {quoted(alias)} is a dummy cache: nothing is ever stored"
-    options = _local_caches(config).get(alias)
-    most = options.MAX_BYTES if options is not None else None
-    if most is not None and config.limits.stored_body > most:
-        yield (
-            f"limits.stored_body: {show_bytes(config.limits.stored_body)} for one response is more than "
-            f"CACHES.{alias}.OPTIONS.MAX_BYTES ({show_bytes(most)}) holds: such a response is never kept"
-        )
+    for alias, path in page_aliases(config).items():
+        if config.CACHES[alias].BACKEND == "dummy":
+            yield f"{path}: {quoted(alias)} is a dummy cache: nothing is ever stored"
+        options = _local_caches(config).get(alias)
+        most = options.MAX_BYTES if options is not None else None
+        if most is not None and config.limits.stored_body > most:
+            yield (
+                f"limits.stored_body: {show_bytes(config.limits.stored_body)} for one response is more than "
+                f"CACHES.{alias}.OPTIONS.MAX_BYTES ({show_bytes(most)}) holds: such a response is never kept"
+            )
+
+
+def _unreached_routes(loaded: Loaded, _: Around) -> Iterator[str]:
+    for path, routes in route_lists(loaded.config):
+        for i, route in enumerate(routes[:-1]):
+            if not (route.regex or route.methods or route.hosts) and (not route.match or "*" in route.match):
+                yield f"{path}[{i}]: takes every request: those behind it are never reached"
+                break
 
 
 def _pickles(loaded: Loaded, _: Around) -> Iterator[str]:
@@ -140,22 +149,23 @@ def _proxies(loaded: Loaded, _: Around) -> Iterator[str]:
 
 
 def _same_port(loaded: Loaded, _: Around) -> Iterator[str]:
-    origin = parse_origin(loaded.config.upstream.url).address
-    if not isinstance(origin, Tcp) or is_loopback(origin):
-        return
-    for text in loaded.config.listen:
-        listener = parse_listener(text)
-        if is_every(listener) and isinstance(listener, Tcp) and listener.port == origin.port:
-            yield (
-                f"upstream.url: has the port of listen ({text}): if {origin.host} is this machine, "
-                "requests go round in a loop"
-            )
+    for path, upstream in upstreams(loaded.config):
+        origin = parse_origin(upstream.url).address
+        if not isinstance(origin, Tcp) or is_loopback(origin):
+            continue
+        for text in loaded.config.listen:
+            listener = parse_listener(text)
+            if is_every(listener) and isinstance(listener, Tcp) and listener.port == origin.port:
+                yield (
+                    f"{path}.url: has the port of listen ({text}): if {origin.host} is this machine, "
+                    "requests go round in a loop"
+                )
 
 
 def _certificates(loaded: Loaded, _: Around) -> Iterator[str]:
-    upstream = loaded.config.upstream
-    if upstream.ca_file is not None and not parse_origin(upstream.url).tls:
-        yield "upstream.ca_file: has no effect, since upstream.url is not https"
+    for path, upstream in upstreams(loaded.config):
+        if upstream.ca_file is not None and not parse_origin(upstream.url).tls:
+            yield f"{path}.ca_file: has no effect, since {path}.url is not https"
 
 
 _CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
@@ -163,7 +173,8 @@ _CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
     _each_its_own,
     _more_workers_than_cores,
     _few_pages,
-    _page_cache,
+    _page_caches,
+    _unreached_routes,
     _pickles,
     _session_cookies,
     _proxies,

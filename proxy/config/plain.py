@@ -15,7 +15,7 @@ DEEPEST = 16
 
 _INT = re.compile(r"[+-]?(?:0|[1-9](?:_?[0-9]){0,29})")
 _FLOAT = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{0,30})?(?:e[+-]?[0-9]{1,3})?", re.IGNORECASE)
-_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _EXPECTED = {Kind.BOOL: "true or false", Kind.INT: "a number in decimal", Kind.FLOAT: "a number in decimal"}
 _HIDDEN = "a value that is not shown"
 
@@ -98,8 +98,8 @@ def _plain(value: Scalar) -> object:
     match value.kind:
         case Kind.NULL:
             return None
-        case Kind.BOOL if text.lower() in _TRUTH:
-            return _TRUTH[text.lower()]
+        case Kind.BOOL if text.lower() in TRUTH:
+            return TRUTH[text.lower()]
         case Kind.INT if _INT.fullmatch(text):
             return int(text)
         case Kind.FLOAT if _FLOAT.fullmatch(text.replace("_", "")) and abs(float(text)) < float("inf"):

@@ -9,11 +9,11 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, 
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from proxy.config.plain import PlainReader
-from proxy.config.rules import DECIDES, KINDS, NOT_YET, RULES, SHORTHAND, Rule
+from proxy.config.plain import TRUTH, PlainReader
+from proxy.config.rules import DECIDES, KINDS, RULES, SHORTHAND, Rule
 from proxy.config.source import Broken, Items, Kind, Scalar, Section, Value, found, join
 from proxy.config.units import Bytes, Seconds, parse_bytes, parse_seconds
-from proxy.config.wording import closest, listed
+from proxy.config.wording import closest, is_secret, listed
 from proxy.errors import Fault
 
 MOST_FAULTS = 100
@@ -27,6 +27,7 @@ _TEXTUAL = frozenset({Kind.TEXT, Kind.UNTYPED})
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,2}(?:_?[0-9]{3})*|[1-9][0-9]{0,20})(?:\.[0-9]{1,20})?")
 _NOUNS = {
     str: "a string",
+    bool: "true or false",
     int: "a whole number",
     Seconds: "a duration such as 30s, 5m or 1d",
     Bytes: "a size such as 64KiB or 10MB",
@@ -58,7 +59,8 @@ class _Spot:
 class Leaf:
     """One setting of a configuration: its keys, the same as a dotted path, its type and its value."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str | int, ...]
+    """A number is the place in a list."""
     path: str
     type: Any
     value: object
@@ -98,7 +100,7 @@ class Reader:
     def _field(self, cls: Any, spot: _Spot, name: str, section: Section) -> Any:
         place, value = section.entries.get(name, (section.place, None))
         nothing = isinstance(value, Scalar) and _is_null(value) and is_dataclass(spot.type)
-        if value is not None and not (nothing and spot.rule.if_missing):
+        if value is not None and (spot.optional or not (nothing and spot.rule.if_missing)):
             return self._value(spot, value)
         if _default(next(f for f in fields(cls) if f.name == name)) is MISSING:
             self._note(Fault(spot.path, spot.expected, "nothing", place.where, spot.rule.if_missing))
@@ -126,6 +128,9 @@ class Reader:
         return self._scalar(spot, value)
 
     def _tuple(self, spot: _Spot, value: Value) -> Any:
+        inner = get_args(spot.type)[0]
+        if is_dataclass(inner):
+            return self._sections(inner, spot, value)
         if isinstance(value, Scalar) and not _is_null(value):
             value = Items(_split(value), value.place)
         if not isinstance(value, Items):
@@ -133,9 +138,16 @@ class Reader:
         if len(value.items) < spot.rule.least_items:
             return self._refuse(spot.path, f"{spot.expected}, or a list of them", value, "the list is empty")
         self.origins[spot.path] = value.place.origin
-        inner = get_args(spot.type)[0]
         read = [self._value(_Spot(f"{spot.path}[{i}]", inner, spot.rule), item) for i, item in enumerate(value.items)]
         return tuple(item for item in read if item is not _Bad.BAD)
+
+    def _sections(self, cls: Any, spot: _Spot, value: Value) -> Any:
+        if not isinstance(value, Items):
+            return self._refuse(spot.path, f"a list of mappings with {_keys(cls)}", value)
+        self.origins[spot.path] = value.place.origin
+        read = [self._value(_Spot(f"{spot.path}[{i}]", cls), item) for i, item in enumerate(value.items)]
+        # What stands in for a broken one keeps the places of the others.
+        return tuple(_stand_in(cls) if item is _Bad.BAD else item for item in read)
 
     def _mapping(self, spot: _Spot, value: Value) -> Any:
         inner = get_args(spot.type)[1]
@@ -144,11 +156,12 @@ class Reader:
         if inner is object:
             return self._plain(spot, value)
         self.origins[spot.path] = value.place.origin
-        return {
+        read = {
             name: self._value(_Spot(join(spot.path, name), inner), item)
             for name, (_, item) in value.entries.items()
             if not isinstance(item, Broken)
         }
+        return {name: item for name, item in read.items() if item is not _Bad.BAD}
 
     def _plain(self, spot: _Spot, value: Value) -> Any:
         reader = PlainReader()
@@ -179,13 +192,14 @@ class Reader:
         known = [f.name for f in fields(cls)]
         for name, (place, _) in section.entries.items():
             if name not in known:
-                hint = NOT_YET.get(name) or _misplaced(cls, name) or closest(name, known)
+                hint = _misplaced(cls, name) or closest(name, known)
                 expected = "a known key" if hint else f"one of {listed(known)}"
                 self._note(Fault(join(path, name), expected, "an unknown key", place.where, hint))
 
     def _refuse(self, path: str, expected: str, value: Value, hint: str = "") -> _Bad:
         self.bad.add(path)
-        self._note(Fault(path, expected, found(value), value.place.where, hint))
+        shown = "a value that is not shown" if is_secret(path.rpartition(".")[2]) else found(value)
+        self._note(Fault(path, expected, shown, value.place.where, hint))
         return _Bad.BAD
 
     def _note(self, fault: Fault) -> None:
@@ -193,8 +207,10 @@ class Reader:
             self.faults.append(fault)
 
 
-def leaves(value: object, keys: tuple[str, ...] = (), path: str = "", kind: Any = None) -> list[Leaf]:
+def leaves(value: object, keys: tuple[str | int, ...] = (), path: str = "", kind: Any = None) -> list[Leaf]:
     """List every setting of a configuration, in the order of the model."""
+    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        return [leaf for i, item in enumerate(value) for leaf in leaves(item, (*keys, i), f"{path}[{i}]")]
     if is_dataclass(value):
         hints = get_type_hints(type(value))
         inner = [(f.name, hints[f.name], getattr(value, f.name)) for f in fields(value)]
@@ -212,6 +228,8 @@ def _convert(spot: _Spot, value: Scalar) -> Any:
         return spot.rule.words[value.text]()
     if isinstance(spot.type, type) and issubclass(spot.type, Enum):
         return _enumerated(spot.type, value)
+    if spot.type is bool:
+        return _truth(value)
     if spot.type is str:
         return spot.rule.accept(_string(value, spot.rule.numbers_are_text))
     if value.kind in {Kind.NULL, Kind.BOOL}:
@@ -229,6 +247,13 @@ def _enumerated(kind: type[Enum], value: Scalar) -> Enum:
     except ValueError:
         known = [str(member.value) for member in kind] if value.kind in _TEXTUAL else []
         raise ValueError(closest(value.text, known)) from None
+
+
+def _truth(value: Scalar) -> bool:
+    known = value.kind in {Kind.BOOL, Kind.UNTYPED}
+    if not known or value.text.lower() not in TRUTH:
+        raise ValueError("leave out the quotes" if value.text.lower() in TRUTH else "")
+    return TRUTH[value.text.lower()]
 
 
 def _string(value: Scalar, numbers_too: bool) -> str:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
+from proxy.config.allowed import HOST_PATTERN, host_pattern
 from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router, serializer
 from proxy.config.model import (
     AdminConfig,
@@ -21,11 +23,16 @@ from proxy.config.model import (
     CookieConfig,
     FileOptions,
     Limits,
+    QueryConfig,
+    RouteConfig,
+    SiteConfig,
     UpstreamConfig,
     UpstreamTimeouts,
 )
 
 OFF = "off"
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 MOST_WORKERS = 1024
 
 
@@ -75,6 +82,12 @@ def _admin(text: str) -> str:
     return str(address)
 
 
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{16,}", text):
+        raise ValueError("")
+    return text
+
+
 def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
@@ -88,7 +101,59 @@ def _network(text: str) -> str:
 
 
 def _cookie(text: str) -> str:
-    if not re.fullmatch(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", text):
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    return text
+
+
+def _path_pattern(text: str) -> str:
+    if "?" in text:
+        raise ValueError("the query is no part of it; see query")
+    if re.search("%[0-9A-Fa-f]{2}", text):
+        raise ValueError(f'it is matched with the decoded path: did you mean "{unquote(text)}"?')
+    if not text.startswith(("/", "*")):
+        raise ValueError(f'did you mean "/{text}"?')
+    return text
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _method(text: str) -> str:
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    if not text.isupper() and text.upper() in _METHODS:
+        raise ValueError(f'did you mean "{text.upper()}"?')
+    return text
+
+
+def _varied(text: str) -> str:
+    """Read the name of a field, or of one cookie; the field in lower case."""
+    name, colon, cookie = text.partition(":")
+    if not re.fullmatch(_WORD, name) or (colon and (name.lower() != "cookie" or not re.fullmatch(_WORD, cookie))):
+        raise ValueError("")
+    return f"cookie:{cookie}" if colon else name.lower()
+
+
+def _cookie_name(text: str) -> str:
+    if "*" in text:
+        raise ValueError("the whole name is needed")
+    return _cookie(text)
+
+
+def _parameter(text: str) -> str:
+    if not text or any(mark in text for mark in "&=;#"):
+        raise ValueError("")
+    return text
+
+
+def _route_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.\[\]-]{1,64}", text):
         raise ValueError("")
     return text
 
@@ -137,7 +202,18 @@ RULES: Mapping[tuple[type, str], Rule] = {
         {OFF: lambda: OFF},
         numbers_are_text=True,
     ),
+    (AdminConfig, "token"): Rule("at least 16 characters of ASCII without blanks", _token),
     (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
+    (Config, "ALLOWED_HOSTS"): Rule(f"{HOST_PATTERN}, or *", host_pattern),
+    (SiteConfig, "hosts"): Rule(HOST_PATTERN, host_pattern, least_items=1, if_missing="say which hosts the site has"),
+    (RouteConfig, "match"): Rule("a path such as /blog/*, * standing for any text", _path_pattern, least_items=1),
+    (RouteConfig, "regex"): Rule("a regular expression of Python", _regex),
+    (RouteConfig, "methods"): Rule("a method such as GET", _method, least_items=1),
+    (RouteConfig, "hosts"): Rule(HOST_PATTERN, host_pattern, least_items=1),
+    (RouteConfig, "name"): Rule("a name of letters, digits, - and _, at most 64", _route_name),
+    (RouteConfig, "vary_on"): Rule("the name of a field such as User-Agent, or cookie:NAME", _varied),
+    (RouteConfig, "remove_set_cookie"): Rule("the name of a cookie", _cookie_name),
+    (QueryConfig, "ignore"): Rule("the name of a parameter, * standing for any text", _parameter),
     (CacheConfig, "BACKEND"): Rule(BACKEND, backend),
     (CacheConfig, "VERSION"): _COUNT_OR_NONE,
     (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted),
@@ -164,8 +240,3 @@ KINDS: Mapping[tuple[type, str], Callable[[str], Any]] = {
     (CacheConfig, "OPTIONS"): kind_of_options,
 }
 """Settings whose type depends on what that key holds."""
-
-NOT_YET: Mapping[str, str] = {
-    "routes": "routes are not built yet; leave it out",
-}
-"""Keys that are known and have no meaning here."""

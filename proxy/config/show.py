@@ -47,19 +47,21 @@ def show_value(value: object, kind: Any = str) -> str:
 
 def _lines(loaded: Loaded) -> Iterator[tuple[str, str]]:
     """Give each line without its origin, and the origin; a section's own line has none."""
-    above: tuple[str, ...] = ()
+    above: tuple[str | int, ...] = ()
     for leaf in leaves(loaded.config):
         *sections, name = leaf.keys
         for depth, section in enumerate(sections):
             if above[: depth + 1] != leaf.keys[: depth + 1]:
-                yield f"{_INDENT * depth}{_name(section)}:", ""
+                yield f"{_INDENT * depth}{'-' if isinstance(section, int) else f'{_name(section)}:'}", ""
         above = leaf.keys[:-1]
-        yield f"{_INDENT * len(sections)}{_name(name)}: {_shown(leaf)}", loaded.origins[leaf.path]
+        yield f"{_INDENT * len(sections)}{_name(str(name))}: {_shown(leaf)}", loaded.origins[leaf.path]
 
 
 def _shown(leaf: Leaf) -> str:
     # What a backend judges is told to be secret by its name, or by that of a mapping around it.
-    hidden = next(filter(None, map(_hidden, leaf.keys)), "") if leaf.type is object else ""
+    hidden = next(filter(None, map(_hidden, map(str, leaf.keys))), "") if leaf.type is object else ""
+    if leaf.value is not None:
+        hidden = hidden or _hidden(str(leaf.keys[-1]))
     return hidden or show_value(leaf.value, leaf.type)
 
 

@@ -19,7 +19,7 @@ from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShare
 from proxy.exchange.counters import Counters
 from proxy.exchange.fetch import Fetcher, Job
 from proxy.exchange.replies import Exchange, Replies
-from proxy.exchange.site import Site
+from proxy.exchange.site import Sites
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
@@ -31,6 +31,7 @@ from proxy.policy.stored import StoredResponse
 
 _Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
+_BY_ROUTE = Fetch(ForwardReason.BYPASS, Detail.ROUTE)
 
 
 class Driver:
@@ -38,17 +39,16 @@ class Driver:
 
     def __init__(
         self,
-        site: Site,
+        sites: Sites,
         fetcher: Fetcher,
         flights: Flights,
         replies: Replies,
         counters: Counters,
         clock: Callable[[], UnixTime],
     ) -> None:
-        self._responses = site.responses
-        self._immediate = site.responses.immediate
-        self._rules = site.rules
-        self._scope = site.scope
+        self._sites = sites
+        self._only = sites.only
+        counters.has_routes = self._only is None
         self._fetcher = fetcher
         self._flights = flights
         self._replies = replies
@@ -59,34 +59,46 @@ class Driver:
     def handle(self, request: Request, client: Client) -> None:
         """Answer one request, now or later."""
         now = self._clock()
+        route = self._only or self._sites.route(request)
         reason = bypass(request)
-        if reason is not None:
-            exchange = Exchange(request, client, now, NO_TERMS, _NO_KEY)
-            self._start(exchange, partial(self._forward, exchange, reason))
+        if reason is not None or route.bypass:
+            exchange = Exchange(request, client, now, NO_TERMS, _NO_KEY, route)
+            self._pass_by(exchange, reason or _BY_ROUTE)
             return
-        primary = primary_key(self._scope, request)
-        asked = terms_asked(request, self._rules)
-        if not self._immediate:
-            exchange = Exchange(request, client, now, asked, primary)
+        primary = primary_key(route.scope, request) if route.query is None else route.key(request)
+        rules = route.rules
+        responses = route.responses
+        asked = terms_asked(request, rules)
+        if not responses.immediate:
+            exchange = Exchange(request, client, now, asked, primary, route)
             self._start(exchange, partial(self._look_first, exchange))
             return
-        stored = self._responses.select(primary, request, now)
-        reuse = decide_reuse(request, asked, stored, now, self._rules)
+        stored = responses.select(primary, request, now)
+        reuse = decide_reuse(request, asked, stored, now, rules)
         if type(reuse) is Serve and reuse.stale is None and not has_preconditions(request):
             # The plain hit, which nearly every request should be.
             found = reuse.stored
             body = found.body if request.method == b"GET" else b""
             counters = self._counters
             counters.hit(request.method, found.status, len(body))
+            if self._only is None:
+                counters.routed[route.site, route.name, "hit"] += 1
             if counters.logs:
-                counters.log_hit(request, found.status, len(body), now)
+                counters.log_hit(request, found.status, len(body), now, (route.site, route.name))
             client.respond(found.head, found.tail(now), body)
             return
-        exchange = Exchange(request, client, now, asked, primary)
+        exchange = Exchange(request, client, now, asked, primary, route)
         if isinstance(reuse, Serve):
             self._serve(exchange, reuse, now)
         else:
             self._start(exchange, partial(self._answer, exchange, reuse))
+
+    def _pass_by(self, exchange: Exchange, reason: Fetch) -> None:
+        """Ask the origin without a look at what is stored, or nobody where the host is none of ours."""
+        if exchange.route.is_ours:
+            self._start(exchange, partial(self._forward, exchange, reason))
+        else:
+            self._replies.error(exchange, 421, Outcome(detail=Detail.HOST_NOT_ALLOWED))
 
     # Answering from what is stored.
 
@@ -103,7 +115,7 @@ class Driver:
         if self._flights.find(key) is None and self._flights.find((variant, not personal)) is None:
             self._counters.refreshed += 1
             request = replace(exchange.request, method=b"GET")
-            behind = Exchange(request, Nobody(), self._clock(), NO_TERMS, exchange.primary)
+            behind = Exchange(request, Nobody(), self._clock(), NO_TERMS, exchange.primary, exchange.route)
             reason = ForwardReason.STALE
             job = Job(behind, reason, Detail.STALE_WHILE_REVALIDATE, fallback=stored, whole=True)
             job.validating = stored if stored.terms.has_validator else None
@@ -124,13 +136,13 @@ class Driver:
         stored = None
         if not exchange.storage_failed:
             try:
-                stored = await self._responses.look(exchange.primary, exchange.request, now)
+                stored = await exchange.route.responses.look(exchange.primary, exchange.request, now)
             except StorageDamaged:
                 exchange.storage_damaged = True
             except StorageError:
                 # The site goes on as if nothing were stored, and nothing is stored.
                 exchange.storage_failed = True
-        return decide_reuse(exchange.request, exchange.asked, stored, now, self._rules)
+        return decide_reuse(exchange.request, exchange.asked, stored, now, exchange.route.rules)
 
     async def _answer(self, exchange: Exchange, reuse: Reuse) -> None:
         """Ask the origin, or wait for another's request to it and look again."""
@@ -144,12 +156,13 @@ class Driver:
                     return
                 case Validate(subject, reason, detail):
                     job = Job(exchange, reason, detail, validating=subject, fallback=subject)
-                case Fetch(reason, detail, fallback):
+                case Fetch(reason, detail, fallback, completing):
                     if exchange.storage_failed:
                         detail = Detail.STORAGE_FAILED
                     elif exchange.storage_damaged:
                         detail = Detail.STORAGE_DAMAGED
                     job = Job(exchange, self._missed(exchange, reason), detail, fallback=fallback)
+                    job.completing = completing
                 case never:
                     assert_never(never)
             flight = self._prepare(job)
@@ -161,7 +174,8 @@ class Driver:
             reuse = await self._look(exchange)
 
     def _missed(self, exchange: Exchange, reason: ForwardReason) -> ForwardReason:
-        if reason is ForwardReason.URI_MISS and self._responses.vary_specs(exchange.primary, self._clock()):
+        responses = exchange.route.responses
+        if reason is ForwardReason.URI_MISS and responses.vary_specs(exchange.primary, self._clock()):
             return ForwardReason.VARY_MISS
         return reason
 
@@ -173,12 +187,13 @@ class Driver:
             # A HEAD is forwarded as it is, and what it brings is not stored.
             job.validating = None
             return None
-        if b"range" in request.fields and job.validating is None:
+        if b"range" in request.fields and (job.validating is None or job.validating.extent is not None):
             # The part is forwarded; fetching all of a large file for it would be dear.
             return None
         key = self._flight_key(exchange)
         if self._flights.is_uncacheable(key, exchange.started):
             job.whole = job.validating is not None
+            job.completing = None
             job.key = key
             return None
         job.whole = True
@@ -197,9 +212,9 @@ class Driver:
     def _flight_key(self, exchange: Exchange) -> FlightKey:
         """Return what this request could share a flight by, as far as it is known what responses vary by."""
         request = exchange.request
-        specs = self._responses.vary_specs(exchange.primary, exchange.started)
+        specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
         vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
-        cookies = self._rules.ignored_cookies
+        cookies = exchange.route.rules.ignored_cookies
         personal = b"authorization" in request.fields or bool(cookies.remaining(request.fields.get(b"cookie")))
         return variant_key(exchange.primary, vary, request, cookies), personal
 
@@ -211,7 +226,7 @@ class Driver:
             case Shared(stored, variant, body, framing):
                 if self._may_share(exchange, stored) and body.joinable:
                     key = variant_key(
-                        exchange.primary, stored.terms.vary, exchange.request, self._rules.ignored_cookies
+                        exchange.primary, stored.terms.vary, exchange.request, exchange.route.rules.ignored_cookies
                     )
                     if key == variant:
                         outcome = Outcome(forward=job.reason, collapsed=True, detail=job.detail)
@@ -234,7 +249,7 @@ class Driver:
         return False
 
     def _may_share(self, exchange: Exchange, stored: StoredResponse) -> bool:
-        reuse = decide_reuse(exchange.request, exchange.asked, stored, self._clock(), self._rules)
+        reuse = decide_reuse(exchange.request, exchange.asked, stored, self._clock(), exchange.route.rules)
         return isinstance(reuse, Serve)
 
     def _start(self, exchange: Exchange, work: _Work) -> None:

@@ -24,6 +24,8 @@ class Entry:
     """Bytes of the body that were sent."""
     duration: Seconds
     outcome: Outcome
+    site: str = "-"
+    route: str = "-"
 
 
 class Counters:
@@ -36,6 +38,10 @@ class Counters:
         """By method, status and the outcome's word."""
         self.details: Counter[str] = Counter()
         """By the outcome's detail."""
+        self.routed: Counter[tuple[str, str, str]] = Counter()
+        """By site, route and the outcome's word."""
+        self.has_routes = False
+        """There is more than one route to count by."""
         self.stored = 0
         """Responses stored."""
         self.collapsed = 0
@@ -54,10 +60,10 @@ class Counters:
         self.requests[method, status, "hit"] += 1
         self.bytes_from_cache += size
 
-    def log_hit(self, request: Request, status: int, size: int, now: UnixTime) -> None:
-        """Log a plain hit, where a log is kept."""
+    def log_hit(self, request: Request, status: int, size: int, now: UnixTime, route: tuple[str, str]) -> None:
+        """Log a plain hit, where a log is kept; ``route`` is the site and the route."""
         if self._log is not None:
-            self._log(Entry(now, request, status, size, Seconds(0), Outcome(hit=True)))
+            self._log(Entry(now, request, status, size, Seconds(0), Outcome(hit=True), *route))
 
     def done(self, entry: Entry) -> None:
         """Count and log an exchange that was not a plain hit."""
@@ -73,6 +79,8 @@ class Counters:
             self.bytes_from_origin += entry.size
         self.stored += outcome.stored
         self.collapsed += outcome.collapsed
+        if self.has_routes:
+            self.routed[entry.site, entry.route, outcome.word()] += 1
         if self._log is not None:
             self._log(entry)
 

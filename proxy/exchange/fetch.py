@@ -8,15 +8,17 @@ from typing import assert_never
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import UpstreamError
-from proxy.exchange.body import Body
+from proxy.exchange.body import Before, Body
 from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
+from proxy.exchange.keeping import keep, keep_freshened
 from proxy.exchange.replies import Exchange, Replies
-from proxy.exchange.site import Site
+from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
 from proxy.message.fields import RawField, serialise
 from proxy.message.framing import Chunked, Length, UntilClose
 from proxy.message.grammar import format_date
 from proxy.message.heads import Response
+from proxy.message.stream import Sink
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.decisions import (
     AskAgain,
@@ -33,6 +35,9 @@ from proxy.policy.decisions import (
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
 from proxy.policy.invalidation import invalidated
 from proxy.policy.key import variant_key
+from proxy.policy.partial import Received, complete, completing_fields, stands_alone
+from proxy.policy.patching import patched
+from proxy.policy.ranges import stated_extent
 from proxy.policy.stored import StoredResponse, Terms
 from proxy.policy.storing import decide_storing, outdates, site_fields
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
@@ -50,6 +55,8 @@ class Job:
     """Ask the origin about this."""
     fallback: StoredResponse | None = None
     """What may stand in for the origin."""
+    completing: StoredResponse | None = None
+    """Ask the origin only for what is missing to this part."""
     flight: Flight | None = None
     """Others wait for what comes."""
     key: FlightKey | None = None
@@ -65,11 +72,8 @@ class Job:
 class Fetcher:
     """Carries out jobs."""
 
-    def __init__(self, site: Site, flights: Flights, replies: Replies, clock: Callable[[], UnixTime]) -> None:
-        self._origin = site.origin
-        self._responses = site.responses
-        self._rules = site.rules
-        self._scope = site.scope
+    def __init__(self, sites: Sites, flights: Flights, replies: Replies, clock: Callable[[], UnixTime]) -> None:
+        self._sites = sites
         self._flights = flights
         self._replies = replies
         self._clock = clock
@@ -80,14 +84,15 @@ class Fetcher:
             while True:
                 request_time = self._clock()
                 try:
-                    answer = await self._origin.send(self._ask(job))
+                    answer = await job.exchange.route.origin.send(self._ask(job))
                 except UpstreamError as error:
                     self._failed(job, error, None)
                     return
                 job.times = (request_time, self._clock())
+                _patch(job, answer)
                 if self._settled(job, answer):
                     return
-                job.validating = None
+                job.validating = job.completing = None
         finally:
             # Whatever happened, nobody waits for ever.
             self._leave_flight(job)
@@ -95,9 +100,11 @@ class Fetcher:
     def _ask(self, job: Job) -> Ask:
         exchange = job.exchange
         request = exchange.request
-        fields = request_fields(request, without=PRECONDITIONS if job.whole else frozenset())
+        fields = request_fields(request, without=_left_out(job))
         if job.validating is not None:
             fields += validating_fields(job.validating)
+        if job.completing is not None:
+            fields += completing_fields(job.completing, exchange.route.rules)
         body = exchange.client.body
         upgrade = request.upgrade is not None
         if upgrade:
@@ -118,6 +125,8 @@ class Fetcher:
 
     def _settled(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again, without preconditions."""
+        if job.completing is not None:
+            return self._completed(job, answer, job.completing)
         subject = job.validating or job.fallback
         if subject is None:
             self._pass_on(job, answer)
@@ -127,7 +136,7 @@ class Fetcher:
             self._pass_on(job, answer)
             return True
         exchange = job.exchange
-        match decide_validation(exchange.request, subject, answer.response, job.times, self._rules):
+        match decide_validation(exchange.request, subject, answer.response, job.times, exchange.route.rules):
             case Freshen(stored, retention):
                 self._freshened(job, stored, retention)
             case ServeStale(stored):
@@ -143,6 +152,20 @@ class Fetcher:
                 assert_never(never)
         return True
 
+    def _completed(self, job: Job, answer: Answer, part: StoredResponse) -> bool:
+        """Answer with what is stored and the rest that comes, where both are of one representation."""
+        exchange = job.exchange
+        completed = complete(exchange.request, part, answer.response, job.times, exchange.route.rules)
+        if completed is not None:
+            self._share(job, answer, completed.stored, completed.retention, part)
+            return True
+        if answer.response.status in (206, 304, 416):
+            # It is about the range that was ours, and the client asked for none.
+            answer.body.abandon()
+            return False
+        self._pass_on(job, answer)
+        return True
+
     def _freshened(self, job: Job, stored: StoredResponse, retention: float) -> None:
         exchange = job.exchange
         now = job.times[1]
@@ -151,7 +174,7 @@ class Fetcher:
         outcome.ttl = int(stored.terms.lifetime - stored.terms.age(now))
         if not exchange.asked.no_store and not self._flights.was_invalidated(exchange.primary, job.times[0]):
             until = UnixTime(stored.terms.born + retention)
-            outcome.stored = self._responses.store(exchange.primary, exchange.request, stored, until, now)
+            outcome.stored = keep_freshened(exchange, stored, until, now)
         self._replies.stored(exchange, stored, outcome, now)
         if job.flight is not None:
             job.flight.land(Settled())
@@ -172,7 +195,7 @@ class Fetcher:
         """Answer for an origin that failed: with what may stand in for it, else with the failure."""
         now = self._clock()
         outcome.forward_status = status
-        if fallback is not None and may_stand_in(fallback, now, self._rules):
+        if fallback is not None and may_stand_in(fallback, now, exchange.route.rules):
             outcome.detail = Detail.STALE_IF_ERROR
             outcome.ttl = int(fallback.terms.lifetime - fallback.terms.age(now))
             self._replies.stored(exchange, fallback, outcome, now)
@@ -188,9 +211,11 @@ class Fetcher:
             self._tunnel(job, answer)
             return
         if not request.is_safe:
-            for primary in invalidated(self._scope, request, response):
+            for changed in invalidated(request, response):
+                route = self._sites.route(changed)
+                primary = route.key(changed)
                 self._flights.invalidate(primary, job.times[1])
-                self._responses.invalidate(primary)
+                route.responses.invalidate(primary)
         match self._storing(job, answer):
             case Store(terms, retention):
                 self._store(job, answer, terms, retention)
@@ -204,18 +229,31 @@ class Fetcher:
         if not exchange.primary and job.detail is not None:
             # It bypasses the cache: there is no key that anybody would select it by.
             return Discard(job.detail)
-        storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, self._rules)
+        storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, exchange.route.rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)
         return storing
 
-    def _store(self, job: Job, answer: Answer, terms: Terms, retention: float) -> None:
+    def _store(self, job: Job, answer: Answer, terms: Terms, retention: Seconds) -> None:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
         fields = [field for field in _passed_on(response, now) if field[0].lower() != b"age"]
-        head = _head(response, site_fields(fields, terms, now))
-        pending = StoredResponse(response.status, head, b"", terms)
+        head = _head(response, site_fields(fields, terms, exchange.route.rules, response.status))
+        pending = StoredResponse(response.status, head, b"", terms, stated_extent(response))
+        self._share(job, answer, pending, retention)
+
+    def _share(
+        self, job: Job, answer: Answer, pending: StoredResponse, retention: Seconds, part: StoredResponse | None = None
+    ) -> None:
+        """Answer everybody who waits with a response on its way, and store it when it is whole.
+
+        ``part`` is what is stored of its body, and then only the rest of it comes.
+        """
+        exchange = job.exchange
+        response = answer.response
+        terms = pending.terms
+        framing = answer.framing if part is None else Length(part.complete_size)
         flight = job.flight
 
         def ended(whole: bytes | None) -> None:
@@ -225,24 +263,25 @@ class Fetcher:
                 return
             if self._flights.was_invalidated(exchange.primary, job.times[0]):
                 return
-            length = b"" if not isinstance(answer.framing, Chunked) else _length(whole)
-            stored = StoredResponse(response.status, head + length, whole, terms)
-            until = UnixTime(terms.born + retention)
-            self._responses.store(exchange.primary, exchange.request, stored, until, self._clock())
+            length = b"" if not isinstance(framing, Chunked) else _length(whole)
+            stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent)
+            received = Received(exchange.request, response, job.times, stored, retention)
+            keep(exchange, received, self._flights, self._clock())
 
-        body = Body(answer.body, self._rules.stored_body, ended)
+        body = Body(answer.body, exchange.route.rules.stored_body, ended)
         if job.key is not None:
             self._flights.forget_uncacheable(job.key)
         if flight is not None:
-            variant = variant_key(exchange.primary, terms.vary, exchange.request, self._rules.ignored_cookies)
-            flight.land(Shared(pending, variant, body, answer.framing))
+            variant = variant_key(exchange.primary, terms.vary, exchange.request, exchange.route.rules.ignored_cookies)
+            flight.land(Shared(pending, variant, body, framing))
         outcome = job.outcome()
         outcome.forward_status = response.status
         # RFC 9211 §2.5: said with the head, before the body is there; a storage that is known to fail is not praised.
-        outcome.stored = not exchange.storage_failed and self._responses.accepts(exchange.primary)
-        outcome.ttl = int(terms.lifetime - terms.age(now))
-        answer.body.attach(body)
-        self._replies.stream(exchange, pending, body, answer.framing, outcome, aged=b"age" in response.fields)
+        stands = pending.extent is None or stands_alone(exchange.request)
+        outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
+        outcome.ttl = int(terms.lifetime - terms.age(job.times[1]))
+        answer.body.attach(body if part is None else _around(body, part))
+        self._replies.stream(exchange, pending, body, framing, outcome, aged=b"age" in response.fields)
 
     def _discard(self, job: Job, answer: Answer, why: Detail) -> None:
         exchange = job.exchange
@@ -252,7 +291,7 @@ class Fetcher:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
         if job.fallback is not None and outdates(response, why):
-            self._responses.drop(exchange.primary, exchange.request, job.fallback)
+            exchange.route.responses.drop(exchange.primary, exchange.request, job.fallback)
         self._leave_flight(job)
         exchange.client.endless = response.is_event_stream
         outcome = job.outcome()
@@ -285,6 +324,30 @@ class Fetcher:
         flight.land(NotShared())
         if not isinstance(flight.landed.result(), Shared):
             self._flights.close(job.key, flight)
+
+
+def _left_out(job: Job) -> frozenset[bytes]:
+    """Return the conditions of the client that the origin is not told of, for ours stand in their place."""
+    if job.whole:
+        return PRECONDITIONS
+    # A part is validated with the range that it answers.
+    return frozenset() if job.validating is None else PRECONDITIONS - {b"range"}
+
+
+def _around(body: Body, part: StoredResponse) -> Sink:
+    """Return what takes the rest of a body of which a part is stored, before or behind it."""
+    if part.extent is None or part.extent.first > 0:
+        return Before(body, part.body)
+    body.feed(part.body)
+    return body
+
+
+def _patch(job: Job, answer: Answer) -> None:
+    """Write what the route says into the response, as if the origin had said it."""
+    patches = job.exchange.route.patches
+    if patches is not None and answer.tunnel is None:
+        response = answer.response
+        response.fields = patched(response.fields, patches, job.times[1], update=response.status == 304)
 
 
 def _head(response: Response, fields: list[RawField]) -> bytes:

@@ -11,6 +11,7 @@ from proxy.config.units import Seconds, UnixTime
 from proxy.exchange.body import Body
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.counters import Counters, Entry
+from proxy.exchange.site import Route
 from proxy.message.framing import Framing
 from proxy.message.grammar import format_date
 from proxy.message.heads import Request
@@ -32,6 +33,7 @@ class Exchange:
     started: UnixTime
     asked: RequestTerms
     primary: PrimaryKey
+    route: Route
     storage_failed: bool = False
     """The storage could not say what it has."""
     storage_damaged: bool = False
@@ -113,7 +115,8 @@ class Replies:
             return
         now = self._clock()
         took = Seconds(max(0.0, now - exchange.started))
-        self._counters.done(Entry(now, exchange.request, status, size, took, outcome))
+        route = exchange.route
+        self._counters.done(Entry(now, exchange.request, status, size, took, outcome, route.site, route.name))
 
 
 def _boundary() -> bytes:

@@ -12,6 +12,7 @@ from json import JSONEncoder
 from proxy.config.model import AccessLog as Style
 from proxy.config.units import UnixTime
 from proxy.exchange.counters import Entry
+from proxy.exchange.site import NONE
 
 _EVERY = 0.25
 _MOST = 64 * 1024
@@ -24,7 +25,7 @@ Later = Callable[[float, Callable[[], None]], object]
 
 
 def text_line(entry: Entry) -> str:
-    """Write the line of ten words: time, peer, method, URL, status, bytes, milliseconds, cache, detail.
+    """Write the line: time, peer, method, URL, status, bytes, milliseconds, cache, detail, site and route.
 
     What a client sent has every byte that is not printable written as ``\\xNN``, so that each line is one request.
     """
@@ -32,7 +33,8 @@ def text_line(entry: Entry) -> str:
     url = request.scheme + b"://" + request.host + request.target
     return (
         f"{_time(entry.at)} {_peer(request.peer)} {_escape(request.method) or '-'} {_escape(url)} {entry.status} "
-        f"{entry.size}B {entry.duration * 1000:.3f}ms {outcome.word()} {outcome.detail or '-'}\n"
+        f"{entry.size}B {entry.duration * 1000:.3f}ms {outcome.word()} {outcome.detail or '-'} "
+        f"site={_escape(entry.site.encode())} route={entry.route}\n"
     )
 
 
@@ -59,6 +61,8 @@ def json_line(entry: Entry) -> str:
             "stored": outcome.stored,
             "collapsed": outcome.collapsed,
             "upstream_status": outcome.forward_status,
+            "site": _named(entry.site),
+            "route": _named(entry.route),
         }
     )
     # The one control character that JSON allows as it is, and a terminal need not see.
@@ -139,6 +143,10 @@ def _escape(sent: bytes) -> str:
     if text.isascii() and text.isprintable() and " " not in text and "\\" not in text:
         return text  # as nearly always; a third of the time that the pattern takes
     return _NOT_PLAIN.sub(lambda found: b"\\x%02x" % found[0][0], sent).decode("ascii")
+
+
+def _named(label: str) -> str | None:
+    return None if label == NONE else label
 
 
 @lru_cache(maxsize=1024)

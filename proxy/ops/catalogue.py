@@ -164,6 +164,14 @@ METRICS: tuple[Metric, ...] = (
         ("method", "code", "cache"),
         {("GET", "504" if word == "refused" else "200", word): 0 for word in CACHE_WORDS},
     ),
+    Metric(
+        "sitecache_route_requests_total",
+        Kind.COUNTER,
+        "Requests answered, by site, route and what the cache did, where sites or routes are configured.",
+        lambda it: {labels: count for labels, count in it.counters.routed.items()},  # noqa: C416  of another type
+        ("site", "route", "cache"),
+        {},
+    ),
     _by_reason(
         "sitecache_details_total",
         "Requests by the detail in Cache-Status: why a response was not stored or reused, or how the origin failed.",

@@ -22,12 +22,16 @@ class ForwardReason(StrEnum):
     VARY_MISS = "vary-miss"
     REQUEST = "request"
     STALE = "stale"
+    PARTIAL = "partial"
 
 
 class Detail(StrEnum):
     """What Cache-Status says in ``detail``: the one vocabulary behind every answer that is not a plain hit."""
 
     # The request was not, or not alone, for the cache.
+    HOST_NOT_ALLOWED = "host-not-allowed"
+    ROUTE = "route"
+    """A route of the configuration keeps it away from the cache."""
     UPGRADE = "upgrade"
     PRECONDITION = "precondition"
     REQUEST_BODY = "request-body"
@@ -101,6 +105,8 @@ class Fetch:
     detail: Detail | None = None
     fallback: StoredResponse | None = None
     """What may stand in for the origin should it fail."""
+    completing: StoredResponse | None = None
+    """A fresh part of what is wanted: only the rest need come (RFC 9111 §3.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from urllib.parse import urljoin, urlsplit
 from proxy.errors import RequestError
 from proxy.message.heads import Request, Response
 from proxy.message.hosts import canonical_host
-from proxy.policy.key import PrimaryKey, primary_key
 
 _LOCATIONS = (b"location", b"content-location")
 
 
-def invalidated(scope: bytes, request: Request, response: Response) -> tuple[PrimaryKey, ...]:
-    """Return the keys of the resources a successful unsafe request may have changed.
+def invalidated(request: Request, response: Response) -> tuple[Request, ...]:
+    """Return a GET for each resource that a successful unsafe request may have changed.
 
-    The target itself, and what Location and Content-Location name on the same origin.
+    The target itself, and what Location and Content-Location name on the same origin. What is stored for them lies
+    where these requests would look for it, whatever route the unsafe one took.
     """
     if request.is_safe or not 200 <= response.status < 400:
         return ()
@@ -25,7 +25,7 @@ def invalidated(scope: bytes, request: Request, response: Response) -> tuple[Pri
         value = response.fields.get(name)
         if value is not None and (target := _same_origin(request, value)) is not None and target not in targets:
             targets.append(target)
-    return tuple(primary_key(scope, replace(request, target=target)) for target in targets)
+    return tuple(replace(request, method=b"GET", target=target) for target in targets)
 
 
 def _same_origin(request: Request, reference: bytes) -> bytes | None:

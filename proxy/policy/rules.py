@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from proxy.config.model import ClientCacheControl
 from proxy.config.units import Bytes, Seconds
@@ -21,3 +22,13 @@ class Rules:
     """The largest body that is stored."""
     client_cache_control: ClientCacheControl
     ignored_cookies: IgnoredCookies
+    cache_page: Seconds | None = None
+    """Lifetime of a 200, whatever the origin says of it; None leaves it to the origin."""
+    status_lifetimes: Mapping[int, Seconds] = field(default_factory=dict)
+    """Of responses whose origin gave none, by status, or by its first digit."""
+    stale_while_revalidate: Seconds = Seconds(0)
+    """How long after its lifetime a response is served while it is validated, where the origin did not say."""
+    varied_cookies: tuple[bytes, ...] = ()
+    """``cookie:NAME`` for each single cookie that responses vary by, whatever their Vary says."""
+    downstream_headers: bool = True
+    """Write the operator's lifetime into Expires and Cache-Control."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from proxy.config.units import Seconds, UnixTime
 from proxy.message.fields import Fields, RawField
-from proxy.message.grammar import format_date, tokens
+from proxy.message.grammar import format_date, members, tokens
 from proxy.message.heads import Request, Response
 from proxy.policy.decisions import Detail, Discard, Store, Storing
 from proxy.policy.directives import Directives, RequestTerms, delta_seconds, parse_directives
 from proxy.policy.freshness import age_value, corrected_initial_age, date_value, explicit_lifetime
+from proxy.policy.ranges import stated_extent
 from proxy.policy.rules import Rules
 from proxy.policy.stored import Terms
 
@@ -22,6 +25,13 @@ _WHOEVER_ASKS = frozenset(
         *(Detail.TOO_LARGE, Detail.EVENT_STREAM, Detail.UNDELIMITED),
     )
 )
+
+#: §5.2.2.2, §5.2.2.8, §5.2.2.10
+_NEVER_STALE = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
+_MAX_AGE = re.compile(rb"(?:s-maxage|max-age)[ \t]*(?:=|\Z)", re.IGNORECASE)
+
+SINGLE_COOKIE = b"cookie:"
+"""What begins the name of one cookie among the names of varied fields; no field can have such a name."""
 
 #: How long a stale response with a validator is kept for the chance that it still holds.
 _KEEP_FOR_VALIDATION = 86400.0
@@ -41,10 +51,12 @@ def decide_storing(
         return Discard(Detail.REQUEST_NO_STORE)
     directives = parse_directives(response.fields.get(b"cache-control"))
     vary = vary_names(response.fields)
+    if vary is not None and rules.varied_cookies:
+        vary = tuple(sorted({*vary, *rules.varied_cookies}))
     if (forbidden := _forbidden(request, response, directives, vary)) is not None:
         return Discard(forbidden)
     terms = _terms(response, directives, vary or (), times, rules)
-    if terms is None:
+    if terms is None or (response.status == 206 and not terms.explicit):
         return Discard(Detail.NO_FRESHNESS)
     if not terms.explicit and (personal := _personal(request, terms, directives, rules)) is not None:
         return Discard(personal)
@@ -65,7 +77,10 @@ def _forbidden(
     status = response.status
     if status < 200 or status == 304:
         return Detail.STATUS
-    if status == 206 or b"content-range" in response.fields:
+    if status != 206 and b"content-range" in response.fields:
+        return Detail.PARTIAL_CONTENT
+    if status == 206 and stated_extent(response) is None:
+        # §3.3: what is not one part that agrees with itself, we do not understand.
         return Detail.PARTIAL_CONTENT
     if response.is_event_stream:
         # It has no end, and each client's begins when the client comes.
@@ -96,7 +111,12 @@ def personal_cookies(request: Request, terms: Terms, rules: Rules) -> bool:
     cookie = request.fields.index.get(b"cookie")
     if cookie is None or b"cookie" in terms.vary:
         return False
-    return bool(rules.ignored_cookies.remaining(cookie))
+    left = rules.ignored_cookies.remaining(cookie)
+    if not left or not rules.varied_cookies:
+        return bool(left)
+    # A cookie that the response varies by is in its key.
+    named = [name.removeprefix(SINGLE_COOKIE) for name in terms.vary]
+    return any(pair.partition(b"=")[0].strip() not in named for pair in left.split(b";"))
 
 
 def _terms(
@@ -112,24 +132,44 @@ def _terms(
     lifetime = explicit_lifetime(directives, fields, date)
     explicit = lifetime is not None
     no_cache = b"no-cache" in directives
-    if lifetime is None:
-        if response.status != 200 or not (rules.site_lifetime or no_cache):
-            return None
-        lifetime = rules.site_lifetime
+    given = _given_lifetime(response.status, lifetime, rules)
+    if given is not None:
+        lifetime = given
         date = response_time
+    if lifetime is None or not (lifetime or explicit or no_cache):
+        return None
     initial_age = corrected_initial_age(date, age_value(fields), request_time, response_time)
     return Terms(
         born=UnixTime(response_time - initial_age),
         lifetime=lifetime,
         explicit=explicit,
         no_cache=no_cache,
-        must_revalidate=any(name in directives for name in (b"must-revalidate", b"proxy-revalidate", b"s-maxage")),
-        stale_while_revalidate=delta_seconds(directives.get(b"stale-while-revalidate")) or Seconds(0),
+        # §5.2.2.10: what s-maxage means goes with it where the operator's lifetime stands in its place.
+        must_revalidate=any(name in directives for name in (_NEVER_STALE[:2] if given else _NEVER_STALE)),
+        stale_while_revalidate=_while_revalidate(directives, rules),
         stale_if_error=delta_seconds(directives.get(b"stale-if-error")),
         etag=fields.get(b"etag"),
         last_modified=fields.get(b"last-modified"),
         vary=vary,
     )
+
+
+def _given_lifetime(status: int, explicit: Seconds | None, rules: Rules) -> Seconds | None:
+    """Return the operator's lifetime, where it counts: above the origin's, or in the place of one."""
+    if status == 200 and rules.cache_page is not None:
+        return rules.cache_page
+    if explicit is not None:
+        return None
+    lifetimes = rules.status_lifetimes
+    lifetime = lifetimes.get(status, lifetimes.get(status // 100))
+    return rules.site_lifetime if lifetime is None and status == 200 else lifetime
+
+
+def _while_revalidate(directives: Directives, rules: Rules) -> Seconds:
+    """RFC 5861 §3: the origin's word, or the operator's where it has none."""
+    if b"stale-while-revalidate" not in directives:
+        return rules.stale_while_revalidate
+    return delta_seconds(directives[b"stale-while-revalidate"]) or Seconds(0)
 
 
 def outdates(response: Response, why: Detail) -> bool:
@@ -153,15 +193,50 @@ def vary_names(fields: Fields) -> tuple[bytes, ...] | None:
     return None if b"*" in names else tuple(sorted(names))
 
 
-def site_fields(raw: list[RawField], terms: Terms, now: UnixTime) -> list[RawField]:
-    """Return the fields with the site's lifetime written into them, as Django's middleware does (DESIGN §5).
+def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 200) -> list[RawField]:
+    """Return the fields of a response to be stored, with what the operator decided written into them (DESIGN §5).
 
-    Expires is added; max-age is added to Cache-Control.
+    Where the lifetime is the operator's, it stands in Expires and max-age, as Django's middleware writes it; and where
+    a single cookie is in the key, Cookie stands in Vary, which has no word for less.
     """
-    if terms.explicit or terms.no_cache:
+    raw = _varied_by_cookies(raw, terms.vary)
+    overridden = rules.cache_page is not None and status == 200
+    if terms.no_cache or not rules.downstream_headers or not (overridden or not terms.explicit):
         return raw
-    max_age = b"max-age=%d" % terms.lifetime
+    return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=terms.explicit)
+
+
+def with_lifetime(raw: list[RawField], lifetime: Seconds, until: UnixTime, *, replaced: bool) -> list[RawField]:
+    """Return the fields with this lifetime; ``replaced`` says that they may state another."""
     said = [value for name, value in raw if name.lower() == b"cache-control" and value]
+    if replaced:
+        said = [member for value in said for member in members(value) if not _MAX_AGE.match(member)]
     kept = [field for field in raw if field[0].lower() not in (b"cache-control", b"expires")]
-    expires = format_date(now + terms.lifetime)
-    return [*kept, (b"Expires", expires), (b"Cache-Control", b", ".join([*said, max_age]))]
+    max_age = b"max-age=%d" % lifetime
+    return [*kept, (b"Expires", format_date(until)), (b"Cache-Control", b", ".join([*said, max_age]))]
+
+
+def without_lifetime(raw: list[RawField], terms: Terms) -> list[RawField]:
+    """Return the fields of a stored response that the origin stated: what ``site_fields`` wrote is taken back."""
+    stated: list[RawField] = []
+    single = b"cookie" not in terms.vary and any(name.startswith(SINGLE_COOKIE) for name in terms.vary)
+    ours = not terms.explicit and not terms.no_cache
+    for name, value in raw:
+        lower = name.lower()
+        if lower == b"expires" and ours:
+            continue
+        if lower == b"cache-control" and ours:
+            said, _, last = value.rpartition(b", ")
+            value = said if last.startswith(b"max-age=") else value  # noqa: PLW2901
+        if lower == b"vary" and single:
+            value = b", ".join(member for member in members(value) if member.lower() != b"cookie")  # noqa: PLW2901
+        if value or lower not in (b"cache-control", b"vary"):
+            stated.append((name, value))
+    return stated
+
+
+def _varied_by_cookies(raw: list[RawField], vary: tuple[bytes, ...]) -> list[RawField]:
+    if b"cookie" in vary or not any(name.startswith(SINGLE_COOKIE) for name in vary):
+        return raw
+    others = [value for name, value in raw if name.lower() == b"vary" and value]
+    return [*(field for field in raw if field[0].lower() != b"vary"), (b"Vary", b", ".join([*others, b"Cookie"]))]

@@ -14,7 +14,7 @@ from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import end_to_end
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, site_fields
+from proxy.policy.storing import decide_storing, site_fields, without_lifetime
 
 #: RFC 5861 §4
 _ERRORS = frozenset({500, 502, 503, 504})
@@ -29,7 +29,7 @@ def validating_fields(stored: StoredResponse) -> list[RawField]:
     fields: list[RawField] = []
     if terms.etag is not None:
         fields.append((b"If-None-Match", terms.etag))
-    if terms.last_modified is not None:
+    if terms.last_modified is not None and stored.extent is None:
         fields.append((b"If-Modified-Since", terms.last_modified))
     return fields
 
@@ -81,38 +81,21 @@ def _freshen(
     if b"set-cookie" in answer.fields:
         # The cookie is for this client only; it gets a response of its own, which is not stored.
         return AskAgain()
-    fields = Fields(updated(_stated(stored), answer))
+    stated = Fields(without_lifetime(stored.fields().raw, stored.terms))
+    fields = Fields(updated(stated, answer))
     whole = Response(stored.status, b"", fields)
     match decide_storing(request, NO_TERMS, whole, times, rules):
         case Discard():
             return AskAgain()
         case Store(terms, retention):
             line, _, _ = stored.head.partition(b"\r\n")
-            raw = site_fields(fields.raw, terms, times[1])
+            raw = site_fields(fields.raw, terms, rules, stored.status)
             if b"date" not in fields:
                 raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
-            return Freshen(StoredResponse(stored.status, head, stored.body, terms), retention)
+            return Freshen(StoredResponse(stored.status, head, stored.body, terms, stored.extent), retention)
         case never:
             assert_never(never)
-
-
-def _stated(stored: StoredResponse) -> Fields:
-    """Return the stored fields that the origin stated: without the lifetime that we wrote in ourselves."""
-    fields = stored.fields()
-    if stored.terms.explicit or stored.terms.no_cache:
-        return fields
-    raw: list[RawField] = []
-    for name, value in fields.raw:
-        if name.lower() == b"expires":
-            continue
-        if name.lower() == b"cache-control":
-            said = value.rpartition(b", ")[0]
-            if said:
-                raw.append((name, said))
-            continue
-        raw.append((name, value))
-    return Fields(raw)
 
 
 def updated(stored: Fields, answer: Response) -> list[RawField]:

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from proxy.config.model import UpstreamConfig
 from proxy.errors import UpstreamClosed, UpstreamError
 from proxy.upstream.connection import Answer, Ask
 from proxy.upstream.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many connections there are."""
+
+    opened: int
+    """Made since the start."""
+    connections: int
+    """Open now."""
+    idle: int
+    """Of these, those that wait for a request."""
 
 
 class Origin:
@@ -43,3 +60,51 @@ class Origin:
                 self.retries += 1
         connection = await self.pool.open()
         return await connection.ask(ask)
+
+
+class Origins:
+    """The origins of all sites, each made once, and what they have counted together."""
+
+    def __init__(self, pool: Callable[[UpstreamConfig], Pool]) -> None:
+        """``pool`` makes the connections to one of them."""
+        self._pool = pool
+        self._made: dict[UpstreamConfig, Origin] = {}
+
+    def of(self, upstream: UpstreamConfig) -> Origin:
+        """Return the origin with these settings."""
+        if upstream not in self._made:
+            self._made[upstream] = Origin(self._pool(upstream))
+        return self._made[upstream]
+
+    @property
+    def pool(self) -> Connections:
+        """Return how many connections there are."""
+        pools = [origin.pool for origin in self._made.values()]
+        return Connections(
+            opened=sum(pool.opened for pool in pools),
+            connections=sum(pool.connections for pool in pools),
+            idle=sum(pool.idle for pool in pools),
+        )
+
+    @property
+    def requests(self) -> int:
+        """Asked since the start."""
+        return sum(origin.requests for origin in self._made.values())
+
+    @property
+    def retries(self) -> int:
+        """Of these, asked again because a reused connection had ended."""
+        return sum(origin.retries for origin in self._made.values())
+
+    @property
+    def errors(self) -> Mapping[str, int]:
+        """Failures by reason."""
+        errors: Counter[str] = Counter()
+        for origin in self._made.values():
+            errors.update(origin.errors)
+        return errors
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        for origin in self._made.values():
+            origin.pool.close()

@@ -108,13 +108,13 @@ def test_faults_go_to_stderr_one_a_line(command: str) -> None:
     assert runs.configs == []
     lines = got.stderr.splitlines()
     assert [line.split(": expected")[0] for line in lines] == [
-        "config error: upstream",
         "config error: option --listen: listen[0]",
         "config error: option --workers: workers",
         "config error: option --admin: admin.listen",
         "config error: option --access-log: access_log",
+        "config error: upstream",
     ]
-    assert lines[0].endswith("give it with --upstream http://127.0.0.1:8000, or with upstream: in the file")
+    assert lines[-1].endswith("give it with --upstream http://127.0.0.1:8000, or with upstream: in the file")
 
 
 @dataclass

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from proxy.config.load import OPTIONS, VARIABLES
-from proxy.config.model import CacheConfig, Config, UpstreamConfig
-from proxy.config.reader import leaves
+from proxy.config.model import CacheConfig, Config, RouteConfig, SiteConfig, UpstreamConfig
+from proxy.config.reader import Leaf, leaves
 from proxy.config.show import show_value
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
-ROW = re.compile(r"^\| `([A-Za-z_.<>]+)` \| (?:`([^`]*)`|(required)) \| (.+) \|$", re.MULTILINE)
-REQUIRED = {"upstream.url", "CACHES.<alias>.BACKEND"}
+ROW = re.compile(r"^\| `([A-Za-z_.<>\[\]]+)` \| (?:`([^`]*)`|(required)) \| (.+) \|$", re.MULTILINE)
+REQUIRED = {"upstream.url", "CACHES.<alias>.BACKEND", "sites.<name>.hosts"}
 
 
 def documented() -> list[tuple[str, str]]:
@@ -22,9 +22,19 @@ def documented() -> list[tuple[str, str]]:
 
 
 def defaults() -> dict[str, str]:
-    config = Config(upstream=UpstreamConfig(url=""), CACHES={"<alias>": CacheConfig(BACKEND="")})
-    shown = {".".join(leaf.keys): show_value(leaf.value, leaf.type) for leaf in leaves(config)}
+    config = Config(
+        upstream=UpstreamConfig(url=""),
+        CACHES={"<alias>": CacheConfig(BACKEND="")},
+        routes=(RouteConfig(),),
+        sites={"<name>": SiteConfig(hosts=())},
+    )
+    shown = {_path(leaf): show_value(leaf.value, leaf.type) for leaf in leaves(config)}
+    shown["sites"] = show_value(Config().sites)
     return {path: "required" if path in REQUIRED else value for path, value in shown.items()}
+
+
+def _path(leaf: Leaf) -> str:
+    return ".".join("[]" if isinstance(key, int) else key for key in leaf.keys).replace(".[]", "[]")
 
 
 def test_every_setting_is_documented_once_with_its_default() -> None:

@@ -53,11 +53,6 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="key-like-none",
         ),
         line(
-            "routes: []",
-            "routes: expected a known key, found an unknown key; routes are not built yet; leave it out",
-            id="routes-not-yet",
-        ),
-        line(
             "CACHES: {default: {BACKEND: locmem, KEY_FUNCTION: make_key}}",
             'CACHES.default.KEY_FUNCTION: expected the dotted path of a function, or null, found "make_key"',
             id="key-function",
@@ -444,8 +439,8 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         "site.yaml:5: CACHES.a.BACKEND",
         "site.yaml:5: CACHES.b.BACKEND",
         "site.yaml:5: CACHES",
-        "upstream",
         "environment SITECACHE_WORKERS: workers",
+        "upstream",
     ]
 
 

@@ -15,7 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.config.load import Loaded, load
-from proxy.config.model import CacheConfig, CacheOptions, Config, FileOptions
+from proxy.config.model import (
+    CacheConfig,
+    CacheOptions,
+    Config,
+    FileOptions,
+    RouteConfig,
+    SiteConfig,
+    UpstreamConfig,
+)
 from proxy.config.pitfalls import warnings
 from proxy.config.rules import KINDS
 from proxy.config.show import show
@@ -26,7 +34,7 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 
 
 def _sections() -> list[Any]:
-    found, left = [], [Config, CacheConfig, CacheOptions, FileOptions]
+    found, left = [], [Config, CacheConfig, CacheOptions, FileOptions, UpstreamConfig, RouteConfig, SiteConfig]
     while left:
         cls = left.pop()
         found.append(cls)
@@ -34,7 +42,7 @@ def _sections() -> list[Any]:
     return found
 
 
-NAMES = sorted({field.name for cls in _sections() for field in fields(cls)}) + ["default", "<<", "routes", ""]
+NAMES = sorted({field.name for cls in _sections() for field in fields(cls)}) + ["default", "<<", "404", "max_age", ""]
 WORDS = [
     "off", "auto", "json", "30s", "5m", "64KiB", "-1", "1e9", ":8080", "[::1]:0", "http://a", "unix:/a",
     "${A}", "${B:-x}", "$${", "${",
@@ -169,8 +177,9 @@ def test_sizes_read_back_as_they_were_shown(value: int) -> None:
 
 
 def test_every_field_has_a_type_the_reader_knows() -> None:
-    known = {object, str, int, Seconds, Bytes, tuple[str, ...]}
-    known |= {Mapping[str, CacheConfig], Mapping[str, object], Mapping[str, str]}
+    known = {object, str, bool, int, Seconds, Bytes, tuple[str, ...], tuple[RouteConfig, ...]}
+    known |= {Mapping[str, CacheConfig], Mapping[str, object], Mapping[str, str], Mapping[str, Seconds]}
+    known |= {Mapping[str, SiteConfig]}
     for cls in _sections():
         for name, hint in get_type_hints(cls).items():
             chosen = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from proxy.exchange.collapse import Flights
 from proxy.exchange.counters import Counters, Entry
 from proxy.exchange.fetch import Fetcher
 from proxy.exchange.replies import Replies
-from proxy.exchange.site import Site
+from proxy.exchange.site import Route, Sites
 from proxy.message.fields import Fields, RawField
 from proxy.message.framing import CHUNKED, NO_BODY, Framing, Length
 from proxy.message.heads import Request, Response
@@ -299,7 +299,14 @@ class Client:
 class Bench:
     """A driver and everything around it."""
 
-    def __init__(self, *answers: Given, storage: Responses | None = None, variants: int = 128, **rules: Any) -> None:
+    def __init__(
+        self,
+        *answers: Given,
+        storage: Responses | None = None,
+        variants: int = 128,
+        route: Mapping[str, Any] | None = None,
+        **rules: Any,
+    ) -> None:
         self.rules = replace(RULES, **rules)
         self.clock = Clock()
         self.origin = Origin(list(answers))
@@ -308,10 +315,11 @@ class Bench:
         self.entries: list[Entry] = []
         self.counters = Counters(self.entries.append)
         self.flights = Flights()
-        site = Site(self.origin, self.responses, self.rules, b"")  # type: ignore[arg-type]  # fits what is used of it
+        plain = Route(self.origin, self.responses, self.rules, b"")  # type: ignore[arg-type]  # fits what is used of it
+        sites = Sites.of(replace(plain, **(route or {})))
         replies = Replies(self.counters, self.clock)
-        fetcher = Fetcher(site, self.flights, replies, self.clock)
-        self.driver = Driver(site, fetcher, self.flights, replies, self.counters, self.clock)
+        fetcher = Fetcher(sites, self.flights, replies, self.clock)
+        self.driver = Driver(sites, fetcher, self.flights, replies, self.counters, self.clock)
 
     def give(self, *answers: Given) -> None:
         self.origin.answers.extend(answers)

@@ -35,9 +35,12 @@ class Row:
     before: Sequence[str] | None = None
     after: float = 0
     storage: Responses | None = None
+    route: dict[str, bool] = field(default_factory=dict)
 
 
 ROWS = {
+    Detail.HOST_NOT_ALLOWED: lambda: Row(route={"is_ours": False, "bypass": True}),
+    Detail.ROUTE: lambda: Row(answer=whole(FRESH), route={"bypass": True}),
     Detail.UPGRADE: lambda: Row(request(upgrade=b"h2c"), whole(FRESH)),
     Detail.PRECONDITION: lambda: Row(request("/page", 'if-match: "a"'), whole(FRESH)),
     Detail.REQUEST_BODY: lambda: Row(request(framing=CHUNKED), whole(FRESH)),
@@ -87,7 +90,7 @@ def test_every_detail_is_produced_by_a_row() -> None:
 @pytest.mark.rfc(9211, "2.8")
 async def test_the_field_the_counters_and_the_log_say_the_same(detail: Detail) -> None:
     row = ROWS[detail]()
-    bench = Bench(storage=row.storage)
+    bench = Bench(storage=row.storage, route=row.route)
     if row.before is not None:
         bench.give(whole(*row.before))
         await bench.get()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -29,7 +30,8 @@ def unescape(word: str) -> bytes:
 def test_a_text_line() -> None:
     line = text_line(entry(request(target=b"/blog?page=2"), MISS, 200, 5120))
     assert line == (
-        "2026-01-02T03:04:05.678Z 192.0.2.7 GET http://example.org/blog?page=2 200 5120B 12.500ms uri-miss no-store\n"
+        "2026-01-02T03:04:05.678Z 192.0.2.7 GET http://example.org/blog?page=2 200 5120B 12.500ms uri-miss no-store "
+        "site=- route=-\n"
     )
 
 
@@ -52,7 +54,15 @@ def test_a_json_line() -> None:
         "stored": False,
         "collapsed": False,
         "upstream_status": 200,
+        "site": None,
+        "route": None,
     }
+
+
+def test_lines_name_the_site_and_the_route() -> None:
+    routed = replace(entry(request(), MISS, 200, 5), site="häuser 1", route="blog")
+    assert text_line(routed).endswith(" site=h\\xc3\\xa4user\\x201 route=blog\n")
+    assert (json.loads(json_line(routed))["site"], json.loads(json_line(routed))["route"]) == ("häuser 1", "blog")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +83,7 @@ def test_a_json_line() -> None:
 def test_both_styles_give_the_reason_of_cache_status(outcome: Outcome, cache: str, detail: str | None) -> None:
     told = json.loads(json_line(entry(outcome=outcome)))
     assert (told["cache"], told["detail"]) == (cache, detail)
-    assert text_line(entry(outcome=outcome)).split()[-2:] == [cache, detail or "-"]
+    assert text_line(entry(outcome=outcome)).split()[7:9] == [cache, detail or "-"]
     assert (f"detail={detail}".encode() in cache_status(outcome)) == (detail is not None)
 
 
@@ -99,7 +109,7 @@ def test_peers(peer: str, written: str) -> None:
 @example(b"", b"", b"", "")
 def test_a_text_line_is_one_line_and_reads_back(method: bytes, host: bytes, target: bytes, peer: str) -> None:
     line = text_line(entry(request(method, target, host, peer)))
-    assert re.fullmatch(r"[!-~]+( [!-~]+){8}\n", line)
+    assert re.fullmatch(r"[!-~]+( [!-~]+){10}\n", line)
     words = line.rstrip("\n").split(" ")
     assert unescape(words[2]) == (method or b"-")
     assert unescape(words[3]) == b"http://" + host + target

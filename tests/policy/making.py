@@ -61,7 +61,7 @@ def stored(*lines: str, status: int = 200, body: bytes = b"0123456789", site: Ru
     came = response(*lines, status=status)
     decision = decide_storing(request(), NO_TERMS, came, TIMES, site)
     assert isinstance(decision, Store), decision
-    raw = [field for field in site_fields(came.fields.raw, decision.terms, NOW) if field[0].lower() != b"age"]
+    raw = [field for field in site_fields(came.fields.raw, decision.terms, site, status) if field[0].lower() != b"age"]
     head = b"HTTP/1.1 %d OK\r\n%b" % (status, serialise(raw))
     return StoredResponse(status, head, body, decision.terms)
 

@@ -333,4 +333,4 @@ def test_stored_body_limit() -> None:
     ],
 )
 def test_site_fields(lines: list[str], expected: list[str]) -> None:
-    assert site_fields(fields(*lines).raw, terms(*lines), NOW) == fields(*expected).raw
+    assert site_fields(fields(*lines).raw, terms(*lines), RULES) == fields(*expected).raw

@@ -1,0 +1,125 @@
+"""Which sites and routes does the configuration have, and what does each of them decide?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from proxy.config.model import CacheConfig, Config, RouteConfig, SiteConfig, UpstreamConfig
+from proxy.config.routes import plain_directives, route_name
+from proxy.config.source import join
+from proxy.config.units import Seconds
+from proxy.exchange.site import NONE, Route, Site, Sites
+from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.patching import NO_PATCHES, Patches, directives_of
+from proxy.policy.query import QueryRules
+from proxy.policy.routing import Hosts, match_of
+from proxy.policy.rules import Rules
+from proxy.storage.responses import Responses
+from proxy.upstream.client import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What sites are built of."""
+
+    config: Config
+    responses: Callable[[str], Responses]
+    """The stored responses of an alias."""
+    origin: Callable[[UpstreamConfig], Origin]
+
+
+def sites_of(parts: Parts) -> Sites:
+    """Return every site of the configuration."""
+    config = parts.config
+    named = []
+    for name, settings in config.sites.items():
+        site = _site(parts, join("sites", name), name, settings)
+        named += [(host, site) for host in settings.hosts]
+    otherwise = None
+    if config.upstream is not None:
+        otherwise = _site(parts, "", NONE, SiteConfig((), config.upstream, config.routes))
+    return Sites(named, otherwise, Hosts(config.ALLOWED_HOSTS))
+
+
+def rules_of(config: Config) -> Rules:
+    """Return what the operator decided about caching, for all sites."""
+    return Rules(
+        site_lifetime=config.CACHE_MIDDLEWARE_SECONDS,
+        stale_if_error=config.stale_if_error,
+        stored_body=config.limits.stored_body,
+        client_cache_control=config.client_cache_control,
+        ignored_cookies=IgnoredCookies(config.cookies.ignore),
+        downstream_headers=config.downstream_headers,
+    )
+
+
+def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
+    config = parts.config
+    upstream = settings.upstream or config.upstream
+    if upstream is None:
+        raise ValueError(f"{path} has no upstream")  # the configuration was not checked
+    alias = settings.CACHE_MIDDLEWARE_ALIAS or config.CACHE_MIDDLEWARE_ALIAS
+    prefix = settings.CACHE_MIDDLEWARE_KEY_PREFIX
+    seconds = settings.CACHE_MIDDLEWARE_SECONDS
+    prefix = config.CACHE_MIDDLEWARE_KEY_PREFIX if prefix is None else prefix
+    rules = rules_of(config)
+    plain = Route(
+        origin=parts.origin(upstream),
+        responses=parts.responses(alias),
+        rules=rules if seconds is None else replace(rules, site_lifetime=seconds),
+        scope=scope(config.CACHES[alias], prefix),
+        site=name,
+    )
+    routes_at = f"{path}.routes" if path else "routes"
+    routes = []
+    for i, route in enumerate(settings.routes):
+        own = alias if route.cache is None else route.cache
+        made = _route(plain, route, route_name(routes_at, i, route))
+        if route.cache is not None or route.key_prefix is not None:
+            own_prefix = prefix if route.key_prefix is None else route.key_prefix
+            made = replace(made, responses=parts.responses(own), scope=scope(config.CACHES[own], own_prefix))
+        routes.append((match_of(route), made))
+    return Site(tuple(routes), plain)
+
+
+def _route(plain: Route, route: RouteConfig, name: str) -> Route:
+    query = route.query
+    return replace(
+        plain,
+        name=name,
+        rules=_rules(plain.rules, route),
+        query=QueryRules(query.ignore, sort=query.sort) if query.ignore or query.sort else None,
+        patches=_patches(route),
+        bypass=route.bypass or route.never_cache or (route.cache_page is not None and not route.cache_page),
+    )
+
+
+def _patches(route: RouteConfig) -> Patches | None:
+    patches = Patches(
+        cache_control=directives_of(plain_directives(route.cache_control)),
+        vary_on=tuple(name.encode("ascii") for name in route.vary_on if not name.startswith("cookie:")),
+        never_cache=route.never_cache,
+        remove_set_cookie=frozenset(name.encode("ascii") for name in route.remove_set_cookie),
+    )
+    return None if patches == NO_PATCHES else patches
+
+
+def _rules(rules: Rules, route: RouteConfig) -> Rules:
+    lifetimes = {int(status.removesuffix("xx")): lifetime for status, lifetime in route.status_ttl.items()}
+    downstream = route.downstream_headers
+    return replace(
+        rules,
+        cache_page=route.cache_page,
+        status_lifetimes=lifetimes,
+        stale_while_revalidate=route.stale_while_revalidate or Seconds(0),
+        stale_if_error=rules.stale_if_error if route.stale_if_error is None else route.stale_if_error,
+        varied_cookies=tuple(name.encode("ascii") for name in route.vary_on if name.startswith("cookie:")),
+        downstream_headers=rules.downstream_headers if downstream is None else downstream,
+    )
+
+
+def scope(cache: CacheConfig, prefix: str) -> bytes:
+    """Return what the keys of pages in this cache, under this prefix, begin with."""
+    parts = (cache.KEY_PREFIX, str(cache.VERSION), prefix)
+    return b"".join(b"%d:%b" % (len(part), part) for part in (text.encode() for text in parts))
