@@ -8,7 +8,7 @@ from functools import partial
 from proxy.config.model import CacheConfig, CacheOptions, Config
 from proxy.config.units import UnixTime
 from proxy.ops.sources import Store
-from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.key import Distinctions
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.guard import Guards, Patience
@@ -25,7 +25,7 @@ class Pages:
     ) -> None:
         """``start`` runs what nobody waits for."""
         self._config = config
-        self._ignored_cookies = IgnoredCookies(config.cookies.ignore)
+        self._distinctions = Distinctions(config.cookies.ignore)
         self._clock = clock
         self._monotonic = monotonic
         self._start = start
@@ -53,9 +53,7 @@ class Pages:
         patience = Patience(cache.DEADLINE, cache.BREAKER_FAILURES, cache.BREAKER_REST)
         guards = Guards(alias, patience, self._monotonic)
         variants = self._config.limits.variants
-        remote = RemoteResponses(
-            backend, guards, partial(page_key, cache), self._ignored_cookies, variants, self._start
-        )
+        remote = RemoteResponses(backend, guards, partial(page_key, cache), self._distinctions, variants, self._start)
         self.remotes[alias] = remote
         return remote
 
@@ -70,7 +68,7 @@ class Pages:
                 cull_frequency=options.CULL_FREQUENCY,
                 max_bytes=options.MAX_BYTES,
             )
-            self._memories[place] = MemoryResponses(memory, self._ignored_cookies, self._config.limits.variants)
+            self._memories[place] = MemoryResponses(memory, self._distinctions, self._config.limits.variants)
             self.stores[alias] = Store(memory, options.MAX_ENTRIES, options.MAX_BYTES)
         return self._memories[place]
 

@@ -10,7 +10,7 @@ from proxy.config.routes import plain_directives, route_name
 from proxy.config.source import join
 from proxy.config.units import Seconds
 from proxy.exchange.site import NONE, Route, Site, Sites
-from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.key import Distinctions
 from proxy.policy.patching import NO_PATCHES, Patches, directives_of
 from proxy.policy.query import QueryRules
 from proxy.policy.routing import Hosts, match_of
@@ -49,7 +49,7 @@ def rules_of(config: Config) -> Rules:
         stale_if_error=config.stale_if_error,
         stored_body=config.limits.stored_body,
         client_cache_control=config.client_cache_control,
-        ignored_cookies=IgnoredCookies(config.cookies.ignore),
+        distinctions=Distinctions(config.cookies.ignore),
         downstream_headers=config.downstream_headers,
     )
 

@@ -214,9 +214,10 @@ class Driver:
         request = exchange.request
         specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
         vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
-        cookies = exchange.route.rules.ignored_cookies
-        personal = b"authorization" in request.fields or bool(cookies.remaining(request.fields.get(b"cookie")))
-        return variant_key(exchange.primary, vary, request, cookies), personal
+        distinctions = exchange.route.rules.distinctions
+        cookies = distinctions.cookies.remaining(request.fields.get(b"cookie"))
+        personal = b"authorization" in request.fields or bool(cookies)
+        return variant_key(exchange.primary, vary, request, distinctions), personal
 
     async def _followed(self, job: Job, flight: Flight) -> bool:
         """Wait for another's request; tell whether the client has been answered by it."""
@@ -226,7 +227,7 @@ class Driver:
             case Shared(stored, variant, body, framing):
                 if self._may_share(exchange, stored) and body.joinable:
                     key = variant_key(
-                        exchange.primary, stored.terms.vary, exchange.request, exchange.route.rules.ignored_cookies
+                        exchange.primary, stored.terms.vary, exchange.request, exchange.route.rules.distinctions
                     )
                     if key == variant:
                         outcome = Outcome(forward=job.reason, collapsed=True, detail=job.detail)

@@ -272,7 +272,7 @@ class Fetcher:
         if job.key is not None:
             self._flights.forget_uncacheable(job.key)
         if flight is not None:
-            variant = variant_key(exchange.primary, terms.vary, exchange.request, exchange.route.rules.ignored_cookies)
+            variant = variant_key(exchange.primary, terms.vary, exchange.request, exchange.route.rules.distinctions)
             flight.land(Shared(pending, variant, body, framing))
         outcome = job.outcome()
         outcome.forward_status = response.status

@@ -9,7 +9,7 @@ from typing import NewType
 
 from proxy.message.grammar import members
 from proxy.message.heads import Request
-from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.cookies import SINGLE_COOKIE, IgnoredCookies, single_cookie
 from proxy.policy.forwarding import is_about_forwarding
 
 PrimaryKey = NewType("PrimaryKey", bytes)
@@ -74,16 +74,25 @@ def _normal_escape(matched: re.Match[bytes]) -> bytes:
     return bytes((code,)) if code in _UNRESERVED else matched[0].upper()
 
 
-def variant_key(
-    primary: PrimaryKey, vary: Sequence[bytes], request: Request, ignored_cookies: IgnoredCookies
-) -> VariantKey:
+class Distinctions:
+    """What tells the variants of a page apart, as far as the operator declared it."""
+
+    __slots__ = ("cookies",)
+
+    def __init__(self, ignored_cookies: Sequence[str]) -> None:
+        """``ignored_cookies`` has patterns of their names."""
+        self.cookies = IgnoredCookies(ignored_cookies)
+        """The cookies that tell nothing apart, or nothing that is not told otherwise."""
+
+
+def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, distinctions: Distinctions) -> VariantKey:
     """Return the key of the stored response that these varied fields of the request select (§4.1).
 
-    A field that is absent and one that is empty differ.
+    A field that is absent and one that is empty differ. ``cookie:NAME`` among the fields is that one cookie.
     """
     parts = [primary]
     for name in vary:
-        value = _varied(name, request, ignored_cookies)
+        value = _varied(name, request, distinctions)
         parts.append(
             PrimaryKey(
                 b"%d:%b-" % (len(name), name) if value is None else b"%d:%b%d:%b" % (len(name), name, len(value), value)
@@ -92,11 +101,13 @@ def variant_key(
     return VariantKey(b"v".join(parts))
 
 
-def _varied(name: bytes, request: Request, ignored_cookies: IgnoredCookies) -> bytes | None:
+def _varied(name: bytes, request: Request, distinctions: Distinctions) -> bytes | None:
     """Return what the origin gets to see of a varied field, written one way."""
     value = request.fields.index.get(name)
     if name == b"cookie":
-        return ignored_cookies.remaining(value) or None
+        return distinctions.cookies.remaining(value) or None
+    if name.startswith(SINGLE_COOKIE):
+        return single_cookie(request.fields.index.get(b"cookie"), name.removeprefix(SINGLE_COOKIE))
     if name in _LISTS:
         return None if value is None else b", ".join(members(value))
     if not is_about_forwarding(name):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.config.model import ClientCacheControl
 from proxy.config.units import Bytes, Seconds
-from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.key import Distinctions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Rules:
     stored_body: Bytes
     """The largest body that is stored."""
     client_cache_control: ClientCacheControl
-    ignored_cookies: IgnoredCookies
+    distinctions: Distinctions
     cache_page: Seconds | None = None
     """Lifetime of a 200, whatever the origin says of it; None leaves it to the origin."""
     status_lifetimes: Mapping[int, Seconds] = field(default_factory=dict)

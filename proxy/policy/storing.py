@@ -8,6 +8,7 @@ from proxy.config.units import Seconds, UnixTime
 from proxy.message.fields import Fields, RawField
 from proxy.message.grammar import format_date, members, tokens
 from proxy.message.heads import Request, Response
+from proxy.policy.cookies import SINGLE_COOKIE
 from proxy.policy.decisions import Detail, Discard, Store, Storing
 from proxy.policy.directives import Directives, RequestTerms, delta_seconds, parse_directives
 from proxy.policy.freshness import age_value, corrected_initial_age, date_value, explicit_lifetime
@@ -29,9 +30,6 @@ _WHOEVER_ASKS = frozenset(
 #: §5.2.2.2, §5.2.2.8, §5.2.2.10
 _NEVER_STALE = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
 _MAX_AGE = re.compile(rb"(?:s-maxage|max-age)[ \t]*(?:=|\Z)", re.IGNORECASE)
-
-SINGLE_COOKIE = b"cookie:"
-"""What begins the name of one cookie among the names of varied fields; no field can have such a name."""
 
 #: How long a stale response with a validator is kept for the chance that it still holds.
 _KEEP_FOR_VALIDATION = 86400.0
@@ -111,7 +109,7 @@ def personal_cookies(request: Request, terms: Terms, rules: Rules) -> bool:
     cookie = request.fields.index.get(b"cookie")
     if cookie is None or b"cookie" in terms.vary:
         return False
-    left = rules.ignored_cookies.remaining(cookie)
+    left = rules.distinctions.cookies.remaining(cookie)
     if not left or not rules.varied_cookies:
         return bool(left)
     # A cookie that the response varies by is in its key.

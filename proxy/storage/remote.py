@@ -23,8 +23,7 @@ from proxy.config.model import CacheConfig
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageDamaged, StorageError
 from proxy.message.heads import Request
-from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.key import PrimaryKey, VariantKey, variant_key
+from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
@@ -85,7 +84,7 @@ class RemoteResponses:
         backend: Backend,
         guards: Guards,
         make_key: Callable[[bytes], str],
-        ignored_cookies: IgnoredCookies,
+        distinctions: Distinctions,
         max_variants: int,
         start: Start,
     ) -> None:
@@ -94,7 +93,7 @@ class RemoteResponses:
         self._backend = backend
         self._guards = guards
         self._make_key = make_key
-        self._ignored_cookies = ignored_cookies
+        self._distinctions = distinctions
         self._max_variants = max_variants
         self._start = start
         self._indexes: OrderedDict[PrimaryKey, VaryIndex | None] = OrderedDict()
@@ -186,7 +185,7 @@ class RemoteResponses:
         self, primary: PrimaryKey, request: Request, specs: VarySpecs, index: VaryIndex | None
     ) -> list[tuple[Key, str]]:
         """Return where the variants that the request selects would lie, and the digest of each."""
-        digests = [digest_of(variant_key(primary, spec, request, self._ignored_cookies)) for spec in specs]
+        digests = [digest_of(variant_key(primary, spec, request, self._distinctions)) for spec in specs]
         return [(slot_key(primary, digest, index, self._max_variants), digest) for digest in digests]
 
     def _remember(self, primary: PrimaryKey, index: VaryIndex | None) -> None:
@@ -227,7 +226,7 @@ class RemoteResponses:
             self._write(primary, stored, timeout)
             return True
         known = self._indexes.get(primary) or VaryIndex(os.urandom(8).hex().encode(), ())
-        digest = digest_of(variant_key(primary, spec, request, self._ignored_cookies))
+        digest = digest_of(variant_key(primary, spec, request, self._distinctions))
         index = with_variant(known, spec, digest, self._max_variants)
         place = slot_key(primary, digest, index, self._max_variants)
         if not self._accepts(place):

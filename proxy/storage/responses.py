@@ -12,8 +12,7 @@ from typing import Protocol
 
 from proxy.config.units import UnixTime
 from proxy.message.heads import Request
-from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.key import PrimaryKey, VariantKey, variant_key
+from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.locmem import LocMemCache
 
@@ -79,9 +78,9 @@ class MemoryResponses:
 
     immediate = True
 
-    def __init__(self, memory: LocMemCache, ignored_cookies: IgnoredCookies, max_variants: int) -> None:
+    def __init__(self, memory: LocMemCache, distinctions: Distinctions, max_variants: int) -> None:
         self._memory = memory
-        self._ignored_cookies = ignored_cookies
+        self._distinctions = distinctions
         self._max_variants = max_variants
 
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
@@ -93,7 +92,7 @@ class MemoryResponses:
             return held
         if isinstance(held, _Variants):
             for spec in held.specs:
-                key = variant_key(primary, spec, request, self._ignored_cookies)
+                key = variant_key(primary, spec, request, self._distinctions)
                 if key not in held.keys:
                     # One of a former list, which was evicted before it, may lie there: nobody could invalidate it.
                     continue
@@ -128,7 +127,7 @@ class MemoryResponses:
             return self._memory.put(primary, stored, stored.size(), until)
         held = self._memory.peek(primary, now)
         variants = held if isinstance(held, _Variants) else _Variants()
-        key = variant_key(primary, spec, request, self._ignored_cookies)
+        key = variant_key(primary, spec, request, self._distinctions)
         variants.add(spec, key)
         while len(variants.keys) > self._max_variants:
             oldest = next(iter(variants.keys))
@@ -146,7 +145,7 @@ class MemoryResponses:
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """Forget this stored response, unless another has taken its place."""
         spec = stored.terms.vary
-        key = variant_key(primary, spec, request, self._ignored_cookies) if spec else primary
+        key = variant_key(primary, spec, request, self._distinctions) if spec else primary
         if self._memory.peek(key, UnixTime(0)) is stored:
             self._memory.drop(key)
 

@@ -20,7 +20,7 @@ from proxy.message.fields import Fields, RawField
 from proxy.message.framing import CHUNKED, NO_BODY, Framing, Length
 from proxy.message.heads import Request, Response
 from proxy.message.stream import Arriving
-from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.responses import MemoryResponses, Responses
@@ -36,7 +36,7 @@ RULES = Rules(
     stale_if_error=Seconds(3600),
     stored_body=Bytes(1000),
     client_cache_control=ClientCacheControl.HONOUR,
-    ignored_cookies=IgnoredCookies(("_ga", "_ga_*")),
+    distinctions=Distinctions(("_ga", "_ga_*")),
 )
 
 _ROUNDS = 40
@@ -311,15 +311,19 @@ class Bench:
         self.clock = Clock()
         self.origin = Origin(list(answers))
         self.memory = LocMemCache(self.clock, max_entries=None)
-        self.responses = storage or MemoryResponses(self.memory, self.rules.ignored_cookies, variants)
+        self.responses = storage or MemoryResponses(self.memory, self.rules.distinctions, variants)
         self.entries: list[Entry] = []
         self.counters = Counters(self.entries.append)
         self.flights = Flights()
         plain = Route(self.origin, self.responses, self.rules, b"")  # type: ignore[arg-type]  # fits what is used of it
-        sites = Sites.of(replace(plain, **(route or {})))
+        sites = self.sites(replace(plain, **(route or {})))
         replies = Replies(self.counters, self.clock)
         fetcher = Fetcher(sites, self.flights, replies, self.clock)
         self.driver = Driver(sites, fetcher, self.flights, replies, self.counters, self.clock)
+
+    def sites(self, plain: Route) -> Sites:
+        """Return the sites there are."""
+        return Sites.of(plain)
 
     def give(self, *answers: Given) -> None:
         self.origin.answers.extend(answers)

@@ -8,7 +8,7 @@ from typing import Any
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
-from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.key import Distinctions
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.guard import Guards, Patience
@@ -71,5 +71,5 @@ def guards(clock: Clock | None = None, **patience: Any) -> Guards:
 def remote(backend: Backend, guarded: Guards | None = None, variants: int = 128) -> RemoteResponses:
     """The stored responses in this backend, under keys that can be read."""
     return RemoteResponses(
-        backend, guarded or guards(), lambda key: f"page.{key.hex()}", IgnoredCookies(("_ga",)), variants, start
+        backend, guarded or guards(), lambda key: f"page.{key.hex()}", Distinctions(("_ga",)), variants, start
     )

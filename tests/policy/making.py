@@ -10,9 +10,9 @@ from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.message.fields import Fields, serialise
 from proxy.message.framing import NO_BODY
 from proxy.message.heads import Request, Response
-from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.decisions import Store
 from proxy.policy.directives import NO_TERMS
+from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing, site_fields
@@ -30,7 +30,7 @@ RULES = Rules(
     stale_if_error=Seconds(0),
     stored_body=Bytes(1000),
     client_cache_control=ClientCacheControl.HONOUR,
-    ignored_cookies=IgnoredCookies(("_ga", "_ga_*")),
+    distinctions=Distinctions(("_ga", "_ga_*")),
 )
 
 

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from proxy.message.fields import Fields
 from proxy.message.hosts import canonical_host
-from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.key import normalise, primary_key, variant_key
+from proxy.policy.key import Distinctions, normalise, primary_key, variant_key
 from tests.policy.making import request
 
-NOTHING = IgnoredCookies(())
+NOTHING = Distinctions(())
 parts = st.binary(max_size=6) | st.text(alphabet="0123456789:-vab", max_size=6).map(str.encode)
 
 
@@ -68,7 +67,7 @@ def test_a_variant_key_is_injective(one: dict[bytes, bytes], other: dict[bytes, 
 
 def variant(*lines: str, vary: tuple[bytes, ...], ignored: tuple[str, ...] = ("_ga",)) -> bytes:
     asking = request(*lines)
-    return variant_key(primary_key(b"s", asking), vary, asking, IgnoredCookies(ignored))
+    return variant_key(primary_key(b"s", asking), vary, asking, Distinctions(ignored))
 
 
 @pytest.mark.rfc(9111, "4.1")
@@ -202,3 +201,26 @@ def test_other_fields_of_a_trusted_proxy_select_as_it_says_them() -> None:
         return variant_key(primary_key(b"s", asking), (b"x-real-ip",), asking, NOTHING)
 
     assert key("X-Real-IP: a") != key("X-Real-IP: b") != key()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param(["Cookie: a=1; b=2"], ["Cookie: b=3; a=1"], True, id="the-others-do-not-count"),
+        pytest.param(["Cookie: a=1"], ["Cookie: a=2"], False, id="its-value"),
+        pytest.param(["Cookie: a=1"], ["Cookie:  a = 1 ;b"], True, id="blanks"),
+        pytest.param(["Cookie: a=1"], ["Cookie: A=1"], False, id="case-counts"),
+        pytest.param(["Cookie: a="], [], False, id="empty-and-absent"),
+        pytest.param(["Cookie: a="], ["Cookie: a"], False, id="empty-and-bare"),
+        pytest.param(["Cookie: b=1"], [], True, id="absent-among-others"),
+        pytest.param(["Cookie: a=1; a=2"], ["Cookie: a=2; a=1"], False, id="whichever-the-application-takes"),
+        pytest.param(["Cookie: a=1", "Cookie: a=2"], ["Cookie: a=1; a=2"], True, id="two-lines"),
+        pytest.param(["Cookie: a=1==2"], ["Cookie: a=1"], False, id="equals-signs"),
+    ],
+)
+def test_a_single_cookie_tells_variants_apart(one: list[str], other: list[str], same: bool) -> None:
+    assert (variant(*one, vary=(b"cookie:a",)) == variant(*other, vary=(b"cookie:a",))) is same
+
+
+def test_a_single_cookie_counts_even_when_it_is_ignored_as_one_of_all() -> None:
+    assert variant("Cookie: _ga=1", vary=(b"cookie:_ga",)) != variant("Cookie: _ga=2", vary=(b"cookie:_ga",))

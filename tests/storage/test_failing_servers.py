@@ -13,8 +13,7 @@ import redis as redis_client
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
-from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.key import PrimaryKey
+from proxy.policy.key import Distinctions, PrimaryKey
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.memcached import PyMemcacheCache
 from proxy.storage.backends.redis import RedisCache
@@ -41,7 +40,7 @@ class Proxy:
         self.guards = Guards("pages", Patience(deadline=DEADLINE), self.clock)
         self.backend = backend
         self.responses = RemoteResponses(
-            backend, self.guards, lambda key: f"page.{key.hex()}", IgnoredCookies(()), 128, self._start
+            backend, self.guards, lambda key: f"page.{key.hex()}", Distinctions(()), 128, self._start
         )
 
     def _start(self, work) -> None:

@@ -11,8 +11,7 @@ from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.message.fields import Fields
 from proxy.message.framing import NO_BODY
 from proxy.message.heads import Request
-from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.key import PrimaryKey
+from proxy.policy.key import Distinctions, PrimaryKey
 from proxy.policy.stored import StoredResponse, Terms
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.responses import MemoryResponses, NoResponses
@@ -21,7 +20,7 @@ from tests.storage.contract import Clock
 PAGE = PrimaryKey(b"page")
 OTHER = PrimaryKey(b"other")
 LATER = UnixTime(2000.0)
-NO_COOKIES = IgnoredCookies(())
+NO_COOKIES = Distinctions(())
 
 
 def asking(*lines: str) -> Request:
