@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from proxy.config.units import Seconds
+from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
+from proxy.policy.key import Distinctions, PrimaryKey
+from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.base import Value
+from proxy.storage.codec import decode, encode
+from proxy.storage.debts import Debts
 from proxy.storage.numbers import Operation
-from tests.exchange.making import Bench, Clock, Gate, request, settled, whole
-from tests.exchange.remotes import Counting, Unreachable, guards, remote
+from proxy.storage.responses import MemoryResponses, Responses
+from tests.exchange.making import NOW, Bench, Clock, Gate, request, settled, whole
+from tests.exchange.remotes import Counting, Unreachable, guards, remote, start
+from tests.storage.test_responses import stored
 
 FRESH = "cache-control: max-age=60"
 LANGUAGE = "vary: accept-language"
+
+
+def memory(backend: Counting, variants: int) -> MemoryResponses:
+    return MemoryResponses(backend, Distinctions(("_ga",)), variants)
+
+
+def body_of(slot: tuple[object, ...]) -> bytes:
+    """Return what lies there, as bytes."""
+    held = slot[0]
+    return held.head if isinstance(held, StoredResponse) else held if isinstance(held, bytes) else b""
 
 
 async def test_a_page_is_stored_and_then_one_look_up_answers() -> None:
@@ -203,3 +220,195 @@ async def test_a_record_under_the_key_of_another_page_is_no_answer_for_it() -> N
     one, two = backend._slots
     backend.put(two, backend._slots[one][0], 1, backend._slots[one][2])
     assert (await bench.get("/two")).content == b"new"
+
+
+# Variants.
+
+
+KINDS = [
+    pytest.param(memory, id="memory"),
+    pytest.param(lambda backend, variants: remote(backend, variants=variants), id="remote"),
+]
+Kind = Callable[[Counting, int], Responses]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variants", [1, 3])
+async def test_a_url_has_no_more_stored_variants_than_it_may(kind: Kind, variants: int) -> None:
+    backend = Counting()
+    bench = Bench(storage=kind(backend, variants))
+    for number in range(12):
+        vary = LANGUAGE if number % 2 else "vary: accept-language, x-device"
+        bench.give(whole(FRESH, vary, body=b"%d" % number))
+        assert (await bench.get("/page", f"accept-language: l{number}")).content == b"%d" % number
+        assert (await bench.get("/page", f"accept-language: l{number}")).cache_status.startswith("hit")
+    pages = [name for name, slot in backend._slots.items() if b"HTTP/1.1" in body_of(slot)]
+    assert len(pages) == variants
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_variants_up_to_the_limit_are_all_kept(kind: Kind) -> None:
+    bench = Bench(storage=kind(Counting(), 16))
+    for number in range(16):
+        bench.give(whole(FRESH, LANGUAGE, body=b"%d" % number))
+        await bench.get("/page", f"accept-language: l{number}")
+    for number in range(16):
+        assert (await bench.get("/page", f"accept-language: l{number}")).content == b"%d" % number
+
+
+async def test_proxies_that_store_variants_at_the_same_time_keep_the_limit_together() -> None:
+    backend = Counting()
+    proxies = [Bench(storage=remote(backend, variants=4)) for _ in range(3)]
+    for number in range(40):
+        gates = [Gate() for _ in proxies]
+        for proxy, gate in zip(proxies, gates, strict=True):
+            proxy.give(gate)
+        clients = [
+            proxy.start(request("/page", f"accept-language: l{number}-{which}")) for which, proxy in enumerate(proxies)
+        ]
+        await settled()
+        for which, gate in enumerate(gates):
+            gate.open(whole(FRESH, LANGUAGE, body=b"%d-%d" % (number, which)))
+        await settled()
+        assert [client.content for client in clients] == [b"%d-%d" % (number, which) for which in range(3)]
+    pages = [name for name, slot in backend._slots.items() if b"HTTP/1.1" in body_of(slot)]
+    assert len(pages) <= 4
+
+
+async def test_a_variant_never_answers_for_another_that_had_its_slot() -> None:
+    backend = Counting()
+    one, other = (Bench(storage=remote(backend, variants=1)) for _ in range(2))
+    one.give(whole(FRESH, LANGUAGE, body=b"hola"))
+    await one.get("/page", "accept-language: es")
+    other.give(whole(FRESH, LANGUAGE, body=b"hello"))
+    await other.get("/page", "accept-language: en")
+    one.give(whole(FRESH, LANGUAGE, body=b"hola"))
+    assert (await one.get("/page", "accept-language: es")).got == (200, b"hola", True)
+
+
+async def test_what_the_site_varies_by_is_known_after_a_start() -> None:
+    backend = Counting()
+    first = Bench(whole(FRESH, "vary: x-device", body=b"phone"), storage=remote(backend))
+    await first.get("/page", "x-device: phone")
+    started = remote(backend)
+    await started.prepare()
+    backend.trips.clear()
+    assert (await Bench(storage=started).get("/page", "x-device: phone")).content == b"phone"
+    assert len(backend.trips) == 1
+
+
+# What a storage that fails may not do.
+
+
+@pytest.mark.rfc(9211, "2.5")
+async def test_stored_is_not_said_when_the_storage_is_known_not_to_take_it() -> None:
+    backend = Unreachable()
+    backend.gone = False
+    guarded = guards(failures=1)
+    bench = Bench(*(whole(FRESH, body=b"page") for _ in range(2)), storage=remote(backend, guarded))
+    gate = Gate()
+    bench.origin.answers.insert(0, gate)
+    client = await bench.ask(request("/page"))
+    backend.gone = True
+    await bench.get("/other")
+    assert guarded.resting() == {"": True}
+    gate.open(whole(FRESH, body=b"page"))
+    await settled()
+    assert client.cache_status == "fwd=uri-miss; fwd-status=200; ttl=60", "it was looked up, and will not be stored"
+
+
+class Late(Counting):
+    """A storage that does what it is told when the test lets it, also after nobody waits any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: list[tuple[str, Value]] = []
+
+    async def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
+        self.late.append((key, value))
+        await asyncio.get_running_loop().create_future()
+        return True
+
+    async def arrive(self) -> None:
+        for key, value in self.late:
+            await super().set(key, value, Seconds(600))
+
+
+async def test_a_write_that_arrives_after_its_deadline_does_not_undo_an_invalidation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.storage.remote._WRITE_DEADLINE", 0.001)
+    backend = Late()
+    responses = remote(backend)
+    bench = Bench(whole(FRESH, body=b"old"), whole(), storage=responses)
+    await bench.get()
+    async with asyncio.timeout(20):
+        while not responses.debts:  # noqa: ASYNC110 - a fake without events
+            await asyncio.sleep(0)
+    await bench.ask(request("/page", method="POST"))
+    (primary,) = responses.debts._keys
+    assert not responses.accepts(PrimaryKey(primary)), "nobody knows what would come after what"
+    await responses.debts.pay()
+    await backend.arrive()
+    assert set(backend._slots) == {key for key, _ in backend.late}
+    await responses.debts.pay()
+    assert not backend._slots
+    assert responses.accepts(PrimaryKey(primary))
+
+
+async def test_more_to_forget_than_can_be_noted_makes_everything_older_untrusted() -> None:
+    told: list[list[str]] = []
+
+    async def say(keys: list[str]) -> list[str]:
+        told.append(keys)
+        return keys
+
+    debts: Debts[str] = Debts(say, start, most=2)
+    before, now = UnixTime(90), UnixTime(100)
+    debts.owe("a")
+    debts.owe("b", times=2)
+    assert debts.forgives(before, now)
+    debts.owe("c")
+    assert "c" not in debts
+    assert not debts.forgives(before, now)
+    assert debts.forgives(now, UnixTime(110))
+    assert not debts.forgives(before, UnixTime(120))
+    assert await debts.pay() == 0
+    assert (len(debts), "b" in debts) == (1, True)
+    assert await debts.pay() == 0
+    assert (len(debts), told) == (0, [["a", "b"], ["b"]])
+
+
+async def test_no_more_waits_for_a_slow_storage_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.storage.remote._MOST_ON_ITS_WAY", 5)
+    backend = Slow()
+    bench = Bench(*(whole(FRESH, body=b"page") for _ in range(3)), storage=remote(backend))
+    for number in range(2):
+        assert (await bench.get(f"/{number}")).cache_status.endswith("stored")
+    assert not (await bench.get("/2")).cache_status.endswith("stored")
+    assert len(backend.writes) == 2
+
+
+async def test_a_large_page_is_written_and_read_outside_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    where: list[bool] = []
+
+    def noting(work):
+        def noted(*arguments):
+            where.append(threading.current_thread() is threading.main_thread())
+            return work(*arguments)
+
+        return noted
+
+    monkeypatch.setattr("proxy.storage.remote.encode", noting(encode))
+    monkeypatch.setattr("proxy.storage.remote.decode", noting(decode))
+    responses = remote(Counting())
+    for size, on_loop in ((1000, True), (1_000_000, False)):
+        where.clear()
+        primary = PrimaryKey(b"%d" % size)
+        page = StoredResponse(200, b"HTTP/1.1 200 OK\r\n", b"x" * size, stored().terms)
+        assert responses.store(primary, request(), page, UnixTime(NOW + 60), NOW)
+        await responses.finish()
+        found = await responses.look(primary, request(), NOW)
+        assert found is not None
+        assert found.body == page.body
+        assert where == [on_loop, on_loop]

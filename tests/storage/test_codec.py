@@ -1,0 +1,110 @@
+"""Is whatever is not exactly what was written under a key a miss: never another page, and never an exception?"""
+
+from __future__ import annotations
+
+import json
+from zlib import crc32
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from proxy.policy.key import PrimaryKey
+from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
+from tests.storage.test_responses import stored
+
+KEY = PrimaryKey(b"4:site3:/a?")
+OTHER = PrimaryKey(b"4:site3:/b?")
+RECORDS: dict[str, Record] = {
+    "response": stored(b"a page" * 9, (b"accept-language",)),
+    "variant": Variant(b"0f", "ab" * 32, stored(b"hola")),
+    "index": VaryIndex(b"0f", ((b"accept-language",), (b"cookie", b"x-device")), {"ab" * 8: 5}),
+}
+BY_NAME = [pytest.param(record, id=name) for name, record in RECORDS.items()]
+
+
+def plain(record: Record) -> object:
+    """Return what can be compared."""
+    match record:
+        case VaryIndex():
+            return record
+        case Variant(generation, digest, response):
+            return generation, digest, plain(response)
+        case response:
+            return response.status, response.head, response.body, response.terms
+
+
+@pytest.mark.parametrize("record", BY_NAME)
+def test_what_is_written_is_read(record: Record) -> None:
+    assert plain(decode(KEY, encode(KEY, record))) == plain(record)
+
+
+@pytest.mark.parametrize("record", BY_NAME)
+def test_under_another_key_it_is_no_answer(record: Record) -> None:
+    with pytest.raises(DamagedRecordError, match="another key"):
+        decode(OTHER, encode(KEY, record))
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Return what was written, and what came of it: bytes changed, left out, put in, cut off or moved about."""
+    written = encode(KEY, draw(st.sampled_from(list(RECORDS.values()))))
+    data = bytearray(written)
+    for _ in range(draw(st.integers(1, 4))):
+        at, to = sorted(draw(st.tuples(*[st.integers(0, len(data))] * 2)))
+        data[at:to] = draw(st.binary(max_size=8) | st.just(bytes(data[at:to])) | st.just(bytes(data[at:to]) * 2))
+    return written, bytes(data)
+
+
+@given(mutations())
+def test_a_record_that_was_changed_is_damaged(mutation: tuple[bytes, bytes]) -> None:
+    written, data = mutation
+    if data == written:
+        return
+    with pytest.raises(DamagedRecordError):
+        decode(KEY, data)
+
+
+def sealed(rest: bytes) -> bytes:
+    """Return a record with this inside, and the checksum that belongs to it: somebody knows how they are written."""
+    return b"scp2" + crc32(rest).to_bytes(4) + rest
+
+
+@given(st.binary(max_size=80))
+def test_a_checksum_that_is_right_makes_no_record(rest: bytes) -> None:
+    with pytest.raises(DamagedRecordError):
+        decode(KEY, sealed(rest))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ["status", "born", "lifetime", "explicit", "while", "if_error", "etag", "vary", "generation", "specs", "slots"]
+
+
+def inside(data: bytes) -> tuple[bytes, dict[str, object], bytes]:
+    """Return what stands before the description of a record, the description, and what stands behind it."""
+    key, meta, _ = (int.from_bytes(data[at : at + 4]) for at in (8, 12, 16))
+    return data[20 : 20 + key], json.loads(data[20 + key : 20 + key + meta]), data[20 + key + meta :]
+
+
+@given(st.sampled_from(list(RECORDS.values())), st.sampled_from(FIELDS), VALUES)
+@example(RECORDS["response"], "born", 10**400)
+@example(RECORDS["response"], "born", float("nan"))
+@example(RECORDS["response"], "etag", "\u20ac")
+@example(RECORDS["index"], "slots", {"a": True})
+def test_a_description_that_says_anything_gives_a_whole_record_or_none(
+    record: Record, name: str, value: object
+) -> None:
+    key, meta, behind = inside(encode(KEY, record))
+    said = json.dumps({**meta, name: value}).encode()
+    sizes = len(key).to_bytes(4) + len(said).to_bytes(4) + (0).to_bytes(4)
+    try:
+        found = decode(KEY, sealed(sizes + key + said + behind))
+    except DamagedRecordError:
+        return
+    if not isinstance(found, VaryIndex):
+        response = found.response if isinstance(found, Variant) else found
+        assert b"hit" in response.tail(response.terms.born), "it can be served"
