@@ -13,6 +13,7 @@ from proxy.cache.api import Cache
 from proxy.cache.loops import Store
 from proxy.cache.settings import Settings
 from proxy.config.load import load
+from proxy.config.model import KeyWarnings
 from proxy.config.wording import listed
 from proxy.errors import ConfigError, Fault
 from proxy.storage.backends.base import InvalidCacheBackendError
@@ -82,6 +83,13 @@ class Caches:
         with self._lock:
             return iter(tuple(self._configured()))
 
+    async def aclose_all(self) -> None:
+        """Close what is open for this event loop; see Cache.aclose()."""
+        with self._lock:
+            stores = list(self._stores.values())
+        for store in stores:
+            await store.here().close()
+
     def close_all(self) -> None:
         """Close what is open, for all threads; see Cache.close()."""
         with self._lock:
@@ -92,11 +100,12 @@ class Caches:
 
 def _settings(source: str | os.PathLike[str] | Mapping[str, Any]) -> Mapping[str, Settings]:
     if isinstance(source, Mapping):
-        known = ("CACHES", *read.SHARED)
+        known = ("CACHES", *read.SHARED, "key_warnings")
         unknown = [Fault(str(name), listed(known), "an unknown key") for name in source if name not in known]
         if unknown:
             raise ConfigError(*unknown)
-        return read.of_mapping(source.get("CACHES", {}), {name: source[name] for name in read.SHARED if name in source})
+        shared = {name: source[name] for name in read.SHARED if name in source}
+        return read.of_mapping(source.get("CACHES", {}), shared, source.get("key_warnings", KeyWarnings.WARN))
     path = Path(source)
     try:
         return read.of_config(load(path, os.environ, {}).config)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any, TypeVar
 
 from proxy.cache.keys import default_key_func
-from proxy.config.model import CacheConfig, Config
+from proxy.config.model import CacheConfig, Config, KeyWarnings
 from proxy.config.units import Seconds, parse_seconds
 from proxy.config.wording import closest, listed
 from proxy.errors import ConfigError, Fault
@@ -35,15 +35,21 @@ class Settings:
     version: Any
     key_function: KeyFunction
     serializer: Serializer
+    key_warnings: KeyWarnings = KeyWarnings.WARN
     neighbours: Sequence[Owner] = ()
     """Other aliases, whose keys begin as ours do where the stores are one."""
 
 
-def of_mapping(caches: object, shared: Mapping[str, object] | None = None) -> dict[str, Settings]:
+def of_mapping(
+    caches: object, shared: Mapping[str, object] | None = None, key_warnings: object = KeyWarnings.WARN
+) -> dict[str, Settings]:
     """Read CACHES as Python has it; classes, functions and objects may stand for their dotted paths.
 
     ``shared`` are settings beside CACHES that backends take: DATABASES and ROUTER. ConfigError holds every fault.
     """
+    if key_warnings not in list(KeyWarnings):
+        raise _fault("key_warnings", listed(KeyWarnings), key_warnings)
+    about_keys = KeyWarnings(str(key_warnings))
     if not isinstance(caches, Mapping):
         raise _fault("CACHES", "a mapping of names", caches)
     faults: list[Fault] = []
@@ -55,7 +61,10 @@ def of_mapping(caches: object, shared: Mapping[str, object] | None = None) -> di
             faults.extend(error.faults)
     if faults:
         raise ConfigError(*faults)
-    return {alias: replace(one, neighbours=_neighbours(one, read.values())) for alias, one in read.items()}
+    return {
+        alias: replace(one, key_warnings=about_keys, neighbours=_neighbours(one, read.values()))
+        for alias, one in read.items()
+    }
 
 
 def _neighbours(one: Settings, all_of_them: Iterable[Settings]) -> tuple[Owner, ...]:
@@ -69,7 +78,8 @@ def _neighbours(one: Settings, all_of_them: Iterable[Settings]) -> tuple[Owner, 
 def of_config(config: Config) -> dict[str, Settings]:
     """Take over what was read from a file."""
     caches = {alias: _entry(cache) for alias, cache in config.CACHES.items()}
-    return of_mapping(caches, {name: getattr(config, name) for name in SHARED if getattr(config, name, None)})
+    shared = {name: getattr(config, name) for name in SHARED if getattr(config, name, None)}
+    return of_mapping(caches, shared, config.key_warnings)
 
 
 def _entry(cache: CacheConfig) -> dict[str, object]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from types import FrameType
 from typing import Any, Final
 
 from proxy.cache.keys import default_key_func, objections
 from proxy.cache.loops import Store
 from proxy.cache.settings import Settings
+from proxy.config.model import KeyWarnings
 from proxy.config.units import Seconds
 from proxy.storage.backends.base import CacheKeyWarning, InvalidCacheKey, Value
 from proxy.storage.backends.owner import Owner
@@ -57,7 +61,12 @@ class Terms:
         for why in objections(key, count_bytes=strict):
             if strict:
                 raise InvalidCacheKey(why)
-            warnings.warn(why, CacheKeyWarning, stacklevel=4)
+            if self._settings.key_warnings is KeyWarnings.WARN:
+                self._warn(key, why)
+
+    def _warn(self, key: str, why: str) -> None:
+        del key
+        warnings.warn(why, CacheKeyWarning, stacklevel=_levels_to_caller())
 
     def make_and_validate_key(self, key: object, version: object = None) -> str:
         """Return the key of the store, when it is one."""
@@ -126,6 +135,16 @@ class Terms:
         if type(value) is int:
             return OverflowError(f"the value of {key!r} has more than 64 bits, and a store cannot add to it")
         return TypeError(f"the value of {key!r} is not an integer")
+
+
+def _levels_to_caller() -> int:
+    """Return how far up the stack whoever uses the cache is, seen from where the warning is given."""
+    here = os.path.dirname(__file__)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # as the warnings module itself does
+    level = 1
+    while frame is not None and os.path.dirname(frame.f_code.co_filename) == here:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def missing(key: object) -> ValueError:

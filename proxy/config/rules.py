@@ -78,7 +78,7 @@ def _more_than_zero(value: float) -> float:
 def _admin(text: str) -> str:
     address = parse_listener(text)
     if not is_loopback(address):
-        raise ValueError("a token is not supported yet, use a loopback address or a Unix socket")
+        raise ValueError("use a loopback address or a Unix socket")
     return str(address)
 
 

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 import pytest
 
 from proxy.cache import CacheKeyWarning, InvalidCacheKey
+from proxy.cache.aliases import Caches
+from proxy.errors import ConfigError
 from proxy.storage.backends.locmem import LocMemCache
 from tests.cache.using import FORMS, Using, using
 from tests.storage.contract import Clock, Kind, Store
@@ -124,9 +126,10 @@ async def test_both_objections_are_told_each_once(lenient: Using) -> None:
 
 async def test_a_warning_names_the_line_of_the_caller() -> None:
     async with using(store(LocMemCache), "sync") as opened:
+        cache = opened.cache
         with pytest.warns(CacheKeyWarning) as caught:
-            opened.cache.get("a b")
-    assert caught[0].filename == __file__
+            assert [cache.get("a b"), cache.get_many(["a b"]), cache.get_or_set("a b", 1)] == [None, {}, 1]
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 async def test_bytes_are_counted_where_the_store_is_a_memcached(strict: Using) -> None:
@@ -145,3 +148,30 @@ async def test_a_key_function_returns_text() -> None:
     async with using(store(LocMemCache), "sync", KEY_FUNCTION=lambda key, prefix, version: 1) as cache:
         with pytest.raises(TypeError, match="a key function returns a str, this one returned int"):
             await cache.get("k")
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+async def test_warnings_can_be_silenced_by_the_configuration() -> None:
+    found = Caches()
+    found.configure({"key_warnings": "ignore", "CACHES": {"default": {"BACKEND": "locmem", "LOCATION": "silent"}}})
+    found["default"].set("a b", 1)
+    assert await found["default"].aget_many(["a b", "x" * 300]) == {"a b": 1}
+    found["default"].clear()
+    with pytest.raises(ConfigError, match="key_warnings: expected warn or ignore, found 'silence'"):
+        found.configure({"key_warnings": "silence"})
+    assert found["default"].get("a b") is None, "and all stays as it was"
+
+
+async def test_warnings_can_be_silenced_by_pythons_filters() -> None:
+    async with using(store(LocMemCache), "sync") as cache:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore", CacheKeyWarning)
+            await cache.set("a b", 1)
+    assert caught == []
+
+
+async def test_memcached_refuses_even_where_warnings_are_silenced() -> None:
+    found = Caches()
+    found.configure({"key_warnings": "ignore", "CACHES": {"default": {"BACKEND": "pymemcache", "LOCATION": "h"}}})
+    with pytest.raises(InvalidCacheKey):
+        found["default"].get("a b")

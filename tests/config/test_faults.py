@@ -19,7 +19,7 @@ LASTING = "a duration longer than 0, such as 30s or 5m"
 DURATION = "a duration such as 30s, 5m or 1d"
 BACKEND = "locmem, dummy, filebased, redis, pymemcache, pylibmc or db, or the dotted path of a class"
 NETWORK = 'a network such as "10.0.0.0/8", or an address'
-TOKEN = "a token is not supported yet, use a loopback address or a Unix socket"
+LOOPBACK = "use a loopback address or a Unix socket"
 UP = "upstream: http://127.0.0.1:8000\n"
 GIVE = "give it with --upstream http://127.0.0.1:8000, or with upstream: in the file"
 
@@ -205,11 +205,11 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="listener-covered",
         ),
         # upstream loops, admin
-        line("admin: 0.0.0.0:9180", f'admin.listen: expected {ADMIN}, found "0.0.0.0:9180"; {TOKEN}', id="admin-public"),
-        line("admin: {listen: ':9180'}", f'admin.listen: expected {ADMIN}, found ":9180"; {TOKEN}', id="admin-every-address"),
-        line("admin: {listen: site.internal:9180}", f'admin.listen: expected {ADMIN}, found "site.internal:9180"; {TOKEN}', id="admin-name"),
+        line("admin: 0.0.0.0:9180", f'admin.listen: expected {ADMIN}, found "0.0.0.0:9180"; {LOOPBACK}', id="admin-public"),
+        line("admin: {listen: ':9180'}", f'admin.listen: expected {ADMIN}, found ":9180"; {LOOPBACK}', id="admin-every-address"),
+        line("admin: {listen: site.internal:9180}", f'admin.listen: expected {ADMIN}, found "site.internal:9180"; {LOOPBACK}', id="admin-name"),
         line("admin: of", f'admin.listen: expected {ADMIN}, found "of"; did you mean "off"?', id="off-misspelt"),
-        line("admin: null", "admin: expected a mapping with listen, found null; leave the key out to use the defaults", id="admin-null"),
+        line("admin: null", "admin: expected a mapping with listen and token, found null; leave the key out to use the defaults", id="admin-null"),
         line(
             "admin: localhost:8080",
             'admin.listen: expected an address of its own, found "localhost:8080"; listen[0] is "127.0.0.1:8080"',
