@@ -43,6 +43,7 @@ CACHE_STATUS = (
         (
             ("hit", "The proxy answered from what it had stored; the site was not asked."),
             ("fwd=uri-miss", "Nothing was stored for this address, so the site was asked."),
+            ("fwd=partial", "A part of it was stored, and the visitor wants more."),
             ("fwd=vary-miss", "Something was stored, but for other visitors: another cookie, another language."),
             ("fwd=stale", "What was stored had outlived its lifetime, so the site was asked."),
             ("fwd=request", "The visitor asked for a newer page, as browsers do on reload."),
@@ -75,7 +76,7 @@ CACHE_STATUS = (
             ("detail=status", "An answer with this status is not for storing."),
             ("detail=no-freshness", "Neither the site nor a rule gives it a lifetime: 404s and other errors."),
             ("detail=not-reusable", "It could never be used again: no lifetime and nothing to validate it by."),
-            ("detail=partial-content", "It is only a part."),
+            ("detail=partial-content", "It is several parts, or a part that contradicts itself."),
             ("detail=too-large", "It is larger than what one page may take."),
             ("detail=undelimited", "It ended with the connection alone, so nobody can tell whether it is whole."),
         ),

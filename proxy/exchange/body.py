@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.exchange.client import Client
 from proxy.message.fields import RawField
-from proxy.message.stream import Source
+from proxy.message.stream import Sink, Source
 
 #: Called once, when the body ends: with the kept body, or with None when it was not kept, or is not whole.
 Ended = Callable[[bytes | None], None]
@@ -175,6 +175,29 @@ class Body:
             self._source.pause()
         else:
             self._source.resume()
+
+
+class Before:
+    """The sink of a body that comes before what is there already: both become one."""
+
+    __slots__ = ("_behind", "_sink")
+
+    def __init__(self, sink: Sink, behind: bytes) -> None:
+        self._sink = sink
+        self._behind = behind
+
+    def feed(self, chunk: bytes) -> None:
+        """Pass on the next bytes."""
+        self._sink.feed(chunk)
+
+    def end(self, trailers: Sequence[RawField] = ()) -> None:
+        """What comes is whole: what is there follows."""
+        self._sink.feed(self._behind)
+        self._sink.end(trailers)
+
+    def fail(self, error: Exception) -> None:
+        """What comes is cut short, and so is the whole."""
+        self._sink.fail(error)
 
 
 class Reader:

@@ -12,6 +12,7 @@ from proxy.message.heads import Request
 from proxy.policy.multipart import overhead
 from proxy.policy.ranges import Part, byte_ranges
 from proxy.policy.stored import StoredResponse
+from proxy.policy.validators import strong_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +118,7 @@ def _if_range_holds(fields: Fields, stored: StoredResponse, now: UnixTime) -> bo
     tags = parse_entity_tags(value)
     if tags is not None and len(tags) == 1:
         return not tags[0][0] and tags[0][1] == stored.terms.etag
-    # §8.8.2.2: a Last-Modified is strong once it lies a second or more behind the Date it came with.
-    return (
-        value == stored.terms.last_modified
-        and (modified := parse_date(value, now)) is not None
-        and (date := _date(stored, now)) is not None
-        and modified + 1 <= date
-    )
+    return value == strong_date(stored.fields(), now)
 
 
 def _date(stored: StoredResponse, now: UnixTime) -> UnixTime | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from proxy.message.grammar import members
+from proxy.message.heads import Response
 
 _UNIT = re.compile(rb"bytes=[ \t]*", re.IGNORECASE)
 _SPEC = re.compile(rb"(\d*)-(\d*)")
@@ -57,6 +58,16 @@ def content_range(value: bytes) -> Extent | None:
         return None
     extent = Extent(int(matched[1]), int(matched[2]), int(matched[3]))
     return extent if extent.first <= extent.last < extent.complete else None
+
+
+def stated_extent(response: Response) -> Extent | None:
+    """Return the one part that a 206 says it holds; None where it holds several, or contradicts itself (§15.3.7.1)."""
+    said = response.fields.get(b"content-range")
+    extent = None if said is None or response.status != 206 else content_range(said)
+    if extent is None or (response.fields.get(b"content-type") or b"").lower().startswith(b"multipart/byteranges"):
+        return None
+    length = response.fields.get(b"content-length")
+    return extent if length is None or length == b"%d" % extent.size else None
 
 
 def byte_ranges(value: bytes, size: int, overhead: int) -> tuple[Part, ...] | None:

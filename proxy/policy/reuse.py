@@ -10,9 +10,12 @@ from proxy.message.framing import NO_BODY, has_body
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS, RequestTerms, request_terms
+from proxy.policy.partial import missing
+from proxy.policy.preconditions import is_covered
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import personal_cookies
+from proxy.policy.validators import strong_tag
 
 
 def bypass(request: Request) -> Fetch | None:
@@ -61,9 +64,11 @@ def decide_reuse(
     terms = stored.terms
     if not terms.explicit and (personal := _personal(request, stored, rules)) is not None:
         return Refuse(Detail.ONLY_IF_CACHED) if asked.only_if_cached else Fetch(ForwardReason.BYPASS, personal)
+    if asked is NO_TERMS and now < stored.fresh_until:
+        return Serve(stored)
+    if stored.extent is not None:
+        return _part(request, asked, stored, now, rules)
     if asked is NO_TERMS:
-        if now < stored.fresh_until:
-            return Serve(stored)
         return _stale(asked, stored, now)
     if (refused := _client_refuses(asked, stored, now)) is not None:
         return (
@@ -119,3 +124,25 @@ def _ask_origin(stored: StoredResponse, reason: ForwardReason, detail: Detail | 
     if stored.terms.has_validator:
         return Validate(stored, reason, detail)
     return Fetch(reason, detail, stored)
+
+
+def _part(request: Request, asked: RequestTerms, stored: StoredResponse, now: UnixTime, rules: Rules) -> Reuse:
+    """A stored response that is a part: it answers requests for what lies in it (§3.3), and nothing while stale."""
+    terms = stored.terms
+    refused = None if asked is NO_TERMS else _client_refuses(asked, stored, now)
+    is_fresh = not terms.no_cache and now < terms.born + terms.lifetime
+    covered = is_covered(request, stored, now)
+    if covered and is_fresh and refused is None:
+        return Serve(stored)
+    if asked.only_if_cached:
+        return Refuse(Detail.ONLY_IF_CACHED)
+    if is_fresh and refused is None:
+        is_whole = request.method == b"GET" and b"range" not in request.fields and not asked.no_store
+        completing = stored if is_whole and missing(stored, rules) is not None else None
+        return Fetch(ForwardReason.PARTIAL, completing=completing)
+    reason = ForwardReason.STALE if refused is None else ForwardReason.REQUEST
+    detail = Detail.NO_CACHE if refused is None and terms.no_cache else refused
+    if not covered:
+        return Fetch(reason, detail)
+    # §4.3.1: by a strong tag only, for a client may put the part together with another.
+    return Validate(stored, reason, detail) if strong_tag(stored.fields()) else Fetch(reason, detail, stored)

@@ -17,6 +17,7 @@ from zlib import crc32
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.policy.key import PrimaryKey, VariantKey
+from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse, Terms
 
 _FORM = b"scp2"
@@ -100,7 +101,9 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
     meta = _a(dict, json.loads(data[meta_at:head_at]))
     if "specs" in meta:
         return _index(meta)
-    response = StoredResponse(_a(int, meta["status"]), data[head_at:body_at], data[body_at:], _terms(meta))
+    body = data[body_at:]
+    extent = _extent(meta["extent"], len(body)) if "extent" in meta else None
+    response = StoredResponse(_a(int, meta["status"]), data[head_at:body_at], body, _terms(meta), extent)
     if "variant" in meta:
         return Variant(_bytes(meta["generation"]), _a(str, meta["variant"]), response)
     return response
@@ -112,9 +115,21 @@ def _index(meta: Mapping[str, Any]) -> VaryIndex:
     return VaryIndex(_bytes(meta["generation"]), specs, slots)
 
 
+def _extent(value: object, size: int) -> Extent:
+    """Return which part of a representation a partial response says its body is; ValueError where it cannot be."""
+    first, last, complete = (_a(int, number) for number in _a(list, value))
+    extent = Extent(first, last, complete)
+    if not 0 <= first <= last < complete or extent.size != size:
+        raise ValueError("an extent that is not that of the body")
+    return extent
+
+
 def _response_out(response: StoredResponse) -> dict[str, object]:
     terms = response.terms
+    extent = response.extent
+    partial = {} if extent is None else {"extent": [extent.first, extent.last, extent.complete]}
     return {
+        **partial,
         "status": response.status,
         "born": terms.born,
         "lifetime": terms.lifetime,

@@ -6,7 +6,7 @@ variant then lies under a key of its own, so that variants are evicted one by on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from sys import getsizeof
 from typing import Protocol
 
@@ -20,6 +20,9 @@ _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
 
 VarySpecs = Sequence[tuple[bytes, ...]]
+
+Revision = Callable[[StoredResponse | None, VarySpecs], tuple[StoredResponse, UnixTime] | None]
+"""What to store, and until when, where this is selected, and what the resource's responses vary by; None: nothing."""
 
 
 class Responses(Protocol):
@@ -44,6 +47,9 @@ class Responses(Protocol):
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
     ) -> bool:
         """Store a response; False when the storage refuses it."""
+
+    def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
+        """Store what follows from what the request selects then: nothing comes between the look and the decision."""
 
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """Forget this stored response, which the request selects."""
@@ -91,6 +97,7 @@ class MemoryResponses:
         if type(held) is StoredResponse:
             return held
         if isinstance(held, _Variants):
+            part: StoredResponse | None = None
             for spec in held.specs:
                 key = variant_key(primary, spec, request, self._distinctions)
                 if key not in held.keys:
@@ -98,7 +105,10 @@ class MemoryResponses:
                     continue
                 variant = self._memory.peek(key, now)
                 if isinstance(variant, StoredResponse):
-                    return variant
+                    if variant.extent is None:
+                        return variant
+                    part = part or variant
+            return part
         return None
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
@@ -141,6 +151,12 @@ class MemoryResponses:
             # It went to make room for its variant: CULL_FREQUENCY 0 or 1 takes all there is.
             kept = self._memory.put(primary, variants, variants.size(), forever)
         return kept
+
+    def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
+        """Store what follows from what the request selects."""
+        revised = revision(self.select(primary, request, now), self.vary_specs(primary, now))
+        if revised is not None:
+            self.store(primary, request, *revised, now)
 
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """Forget this stored response, unless another has taken its place."""
@@ -189,6 +205,10 @@ class NoResponses:
         """Store nothing."""
         del primary, request, stored, until, now
         return False
+
+    def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
+        """Store nothing."""
+        del primary, request, revision, now
 
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """There was nothing."""
