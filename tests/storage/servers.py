@@ -96,7 +96,9 @@ def _redis(address: tuple[str, int] | str) -> list[str]:
         if isinstance(address, str)
         else ["--bind", address[0], "--port", str(address[1])]
     )
-    return ["redis-server", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes", *where]
+    # A replica is not made to wait for others that might come.
+    quick = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"]
+    return ["redis-server", *quick, "--enable-debug-command", "yes", *where]
 
 
 def _memcached(address: tuple[str, int] | str) -> list[str]:
@@ -106,10 +108,10 @@ def _memcached(address: tuple[str, int] | str) -> list[str]:
 
 
 @contextmanager
-def redis_cluster(nodes: int = 3) -> Iterator[list[Server]]:
+def redis_cluster(nodes: int = 3, *arguments: str) -> Iterator[list[Server]]:
     """Run a Redis Cluster of leaders only, which holds every slot when this begins."""
     with ExitStack() as stack:
-        servers = [stack.enter_context(_cluster_node()) for _ in range(nodes)]
+        servers = [stack.enter_context(cluster_node(*arguments)) for _ in range(nodes)]
         clients = [stack.enter_context(redis.Redis(port=server.port)) for server in servers]
         for number, client in enumerate(clients):
             first, after = 16384 * number // nodes, 16384 * (number + 1) // nodes
@@ -127,20 +129,44 @@ def _knows_all(client: redis.Redis, nodes: int) -> bool:
 
 
 @contextmanager
-def _cluster_node() -> Iterator[Server]:
-    bus = str(free_port())
-    with running("redis-server", "--cluster-enabled", "yes", "--cluster-port", bus, listen="tcp") as server:
+def cluster_node(*arguments: str) -> Iterator[Server]:
+    """Run a Redis that may become a node of a Cluster."""
+    own = ("--cluster-enabled", "yes", *arguments, "--cluster-port", str(free_port()))
+    with running("redis-server", *own, listen="tcp") as server:
         yield server
 
 
+def add_replica(cluster: Sequence[Server], leader: Server, replica: Server) -> None:
+    """Make a node the replica of a leader of that Cluster; it has its values when this returns."""
+    with redis.Redis(port=leader.port) as first, redis.Redis(port=replica.port) as second:
+        name = first.execute_command("CLUSTER", "MYID").decode()
+        second.execute_command("CLUSTER", "MEET", "127.0.0.1", leader.port, leader.command[-1])
+        await_that(lambda: _knows_all(second, len(cluster) + 1))
+        await_that(lambda: _accepted(second, "CLUSTER", "REPLICATE", name))
+        await_that(lambda: second.info("replication").get("master_link_status") == "up")
+        for server in cluster:
+            with redis.Redis(port=server.port) as one:
+                await_that(lambda one=one: _knows_all(one, len(cluster) + 1))
+        await_that(lambda: first.execute_command("CLUSTER", "REPLICAS", name))
+
+
+def _accepted(client: redis.Redis, *command: str) -> bool:
+    try:
+        client.execute_command(*command)
+    except redis.ResponseError:
+        return False
+    return True
+
+
 @contextmanager
-def redis_sentinel(leader: Server, name: str) -> Iterator[Server]:
-    """Run a Sentinel that watches that leader."""
+def redis_sentinel(leader: Server, name: str, *settings: str) -> Iterator[Server]:
+    """Run a Sentinel that watches that leader; ``settings`` are such as ``down-after-milliseconds 300``."""
     directory = Path(mkdtemp(prefix="sentinel-"))
     port = free_port()
-    settings = directory / "sentinel.conf"
-    settings.write_text(f"bind 127.0.0.1\nport {port}\nsentinel monitor {name} 127.0.0.1 {leader.port} 1\n")
-    server = Server(["redis-server", str(settings), "--sentinel"], ("127.0.0.1", port), directory)
+    file = directory / "sentinel.conf"
+    more = "".join(f"sentinel {one.partition(' ')[0]} {name} {one.partition(' ')[2]}\n" for one in settings)
+    file.write_text(f"bind 127.0.0.1\nport {port}\nsentinel monitor {name} 127.0.0.1 {leader.port} 1\n{more}")
+    server = Server(["redis-server", str(file), "--sentinel"], ("127.0.0.1", port), directory)
     try:
         server.start()
         yield server
