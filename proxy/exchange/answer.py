@@ -15,7 +15,7 @@ from proxy.config.units import UnixTime
 from proxy.errors import StorageDamaged, StorageError
 from proxy.exchange.background import Tasks
 from proxy.exchange.client import Client, Nobody
-from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
+from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared, range_flight
 from proxy.exchange.counters import Counters
 from proxy.exchange.fetch import Fetcher, Job
 from proxy.exchange.replies import Exchange, Replies
@@ -24,6 +24,7 @@ from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS
+from proxy.policy.forwarding import PRECONDITIONS
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
@@ -31,6 +32,9 @@ from proxy.policy.stored import StoredResponse
 
 _Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
+#: Bytes of a Range that others may wait by: enough for one range, and not for filling our memory with keys.
+_LONGEST_RANGE = 64
+_CONDITIONS = PRECONDITIONS - {b"range"}
 _BY_ROUTE = Fetch(ForwardReason.BYPASS, Detail.ROUTE)
 
 
@@ -188,8 +192,8 @@ class Driver:
             job.validating = None
             return None
         if b"range" in request.fields and (job.validating is None or job.validating.extent is not None):
-            # The part is forwarded; fetching all of a large file for it would be dear.
-            return None
+            # The range is forwarded; fetching all of a large file for it would be dear.
+            return self._prepare_range(job)
         key = self._flight_key(exchange)
         if self._flights.is_uncacheable(key, exchange.started):
             job.whole = job.validating is not None
@@ -199,6 +203,24 @@ class Driver:
         job.whole = True
         if exchange.asked.no_store or not exchange.collapse:
             job.key = None if exchange.asked.no_store else key
+            return None
+        flight = self._flights.find(key)
+        if flight is None:
+            self._launch(job, key)
+        return flight
+
+    def _prepare_range(self, job: Job) -> Flight | None:
+        """Let those who ask for the same range, and make no conditions, wait for one answer."""
+        exchange = job.exchange
+        fields = exchange.request.fields
+        asked = fields.get(b"range") or b""
+        if job.validating is not None or exchange.asked.no_store or not exchange.collapse:
+            return None
+        if len(asked) > _LONGEST_RANGE or not _CONDITIONS.isdisjoint(fields.index):
+            return None
+        key = range_flight(self._flight_key(exchange), asked)
+        if self._flights.is_uncacheable(key, exchange.started):
+            job.key = key
             return None
         flight = self._flights.find(key)
         if flight is None:

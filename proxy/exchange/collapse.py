@@ -119,6 +119,12 @@ class Flights:
         self._uncacheable.pop(key, None)
 
 
+def range_flight(key: FlightKey, asked: bytes) -> FlightKey:
+    """Return what requests for one Range of a variant share a flight by: the key of no variant goes on like this."""
+    variant, personal = key
+    return VariantKey(b"%br%d:%b" % (variant, len(asked), asked)), personal
+
+
 def _remember(memory: OrderedDict[_Key, UnixTime], key: _Key, at: UnixTime) -> None:
     memory[key] = at
     memory.move_to_end(key)
