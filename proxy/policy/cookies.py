@@ -9,6 +9,8 @@ from fnmatch import translate
 SINGLE_COOKIE = b"cookie:"
 """What begins the name of one cookie among the names of varied fields; no field can have such a name."""
 
+_ESCAPED = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
+
 
 class IgnoredCookies:
     """The cookies that an operator declared to say nothing about the page."""
@@ -45,3 +47,24 @@ def single_cookie(cookie: bytes | None, name: bytes) -> bytes | None:
     pairs = [pair.partition(b"=") for pair in cookie.split(b";")]
     values = [mark + value.strip() for key, mark, value in pairs if key.strip() == name]
     return b";".join(values) if values else None
+
+
+def last_cookie(cookie: bytes | None, name: bytes) -> bytes | None:
+    """Return the value of one cookie as it stands there, the last where there are several, as Django takes it."""
+    values = [
+        value.strip()
+        for key, mark, value in (pair.partition(b"=") for pair in (cookie or b"").split(b";"))
+        if mark and key.strip() == name
+    ]
+    return values[-1] if values else None
+
+
+def django_cookie(cookie: bytes | None, name: bytes) -> str | None:
+    """Return the value of one cookie as Django reads it: without its quotation marks and escapes."""
+    value = last_cookie(cookie, name)
+    if value is None:
+        return None
+    text = value.decode("utf-8", "replace")
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], text[1:-1])

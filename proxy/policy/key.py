@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NewType
 
+from proxy.message.fields import Fields
 from proxy.message.grammar import members
 from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE, IgnoredCookies, single_cookie
 from proxy.policy.forwarding import is_about_forwarding
+from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID, Languages
+from proxy.policy.zones import Zones
 
 PrimaryKey = NewType("PrimaryKey", bytes)
 """Of the resource: scope, scheme, host and target."""
@@ -77,12 +80,33 @@ def _normal_escape(matched: re.Match[bytes]) -> bytes:
 class Distinctions:
     """What tells the variants of a page apart, as far as the operator declared it."""
 
-    __slots__ = ("cookies",)
+    __slots__ = ("_languages", "_zones", "cookies", "readings")
 
-    def __init__(self, ignored_cookies: Sequence[str]) -> None:
+    def __init__(
+        self, ignored_cookies: Sequence[str], languages: Languages | None = None, zones: Zones | None = None
+    ) -> None:
         """``ignored_cookies`` has patterns of their names."""
-        self.cookies = IgnoredCookies(ignored_cookies)
-        """The cookies that tell nothing apart, or nothing that is not told otherwise."""
+        self._languages = languages
+        self._zones = zones
+        self.readings: dict[bytes, Callable[[Request], bytes]] = {}
+        """Of the varied names that stand for less than their field says: what they stand for."""
+        said_otherwise: list[bytes] = []
+        if languages is not None:
+            said_otherwise.append(languages.cookie)
+            self.readings |= {ACCEPT_LANGUAGE: languages.negotiated, AS_SAID: languages.as_said}
+        if zones is not None:
+            if zones.cookie is not None:
+                said_otherwise.append(zones.cookie)
+            self.readings[zones.name] = zones.of
+        self.cookies = IgnoredCookies(ignored_cookies, said_otherwise)
+        """The cookies that tell nothing apart, or nothing that the language or the zone does not."""
+
+    def varied(self, request: Request, fields: Fields) -> tuple[bytes, ...]:
+        """Return the names that a response with these fields varies by, whatever its Vary says."""
+        names: tuple[bytes, ...] = ()
+        if self._languages is not None:
+            names = self._languages.varied(request, fields.get(b"content-language"))
+        return names if self._zones is None else (*names, self._zones.name)
 
 
 def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, distinctions: Distinctions) -> VariantKey:
@@ -103,6 +127,8 @@ def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, di
 
 def _varied(name: bytes, request: Request, distinctions: Distinctions) -> bytes | None:
     """Return what the origin gets to see of a varied field, written one way."""
+    if (reading := distinctions.readings.get(name)) is not None:
+        return reading(request)
     value = request.fields.index.get(name)
     if name == b"cookie":
         return distinctions.cookies.remaining(value) or None

@@ -49,8 +49,8 @@ def decide_storing(
         return Discard(Detail.REQUEST_NO_STORE)
     directives = parse_directives(response.fields.get(b"cache-control"))
     vary = vary_names(response.fields)
-    if vary is not None and rules.varied_cookies:
-        vary = tuple(sorted({*vary, *rules.varied_cookies}))
+    if vary is not None and (more := (*rules.varied_cookies, *rules.distinctions.varied(request, response.fields))):
+        vary = tuple(sorted({*vary, *more}))
     if (forbidden := _forbidden(request, response, directives, vary)) is not None:
         return Discard(forbidden)
     terms = _terms(response, directives, vary or (), times, rules)
@@ -113,7 +113,7 @@ def personal_cookies(request: Request, terms: Terms, rules: Rules) -> bool:
     if not left or not rules.varied_cookies:
         return bool(left)
     # A cookie that the response varies by is in its key.
-    named = [name.removeprefix(SINGLE_COOKIE) for name in terms.vary]
+    named = [name.removeprefix(SINGLE_COOKIE) for name in terms.vary if name.startswith(SINGLE_COOKIE)]
     return any(pair.partition(b"=")[0].strip() not in named for pair in left.split(b";"))
 
 
@@ -197,11 +197,25 @@ def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 2
     Where the lifetime is the operator's, it stands in Expires and max-age, as Django's middleware writes it; and where
     a single cookie is in the key, Cookie stands in Vary, which has no word for less.
     """
-    raw = _varied_by_cookies(raw, terms.vary)
+    raw = _with_vary(raw, terms.vary)
     overridden = rules.cache_page is not None and status == 200
     if terms.no_cache or not rules.downstream_headers or not (overridden or not terms.explicit):
         return raw
     return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=terms.explicit)
+
+
+def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: UnixTime) -> list[RawField]:
+    """Return the fields of a response that is not stored, with what the operator decided written into them.
+
+    ``cache_page: 0`` is said downstream as Django says it, where the origin did not forbid caches to store anyhow.
+    """
+    raw = varied_by_cookies(raw, rules.varied_cookies)
+    if rules.cache_page is None or rules.cache_page or response.status != 200 or not rules.downstream_headers:
+        return raw
+    directives = parse_directives(response.fields.get(b"cache-control"))
+    if any(name in directives for name in (b"no-store", b"private", b"no-cache")):
+        return raw
+    return with_lifetime(raw, Seconds(0), now, replaced=True)
 
 
 def with_lifetime(raw: list[RawField], lifetime: Seconds, until: UnixTime, *, replaced: bool) -> list[RawField]:
@@ -233,8 +247,12 @@ def without_lifetime(raw: list[RawField], terms: Terms) -> list[RawField]:
     return stated
 
 
-def _varied_by_cookies(raw: list[RawField], vary: tuple[bytes, ...]) -> list[RawField]:
-    if b"cookie" in vary or not any(name.startswith(SINGLE_COOKIE) for name in vary):
+def _with_vary(raw: list[RawField], vary: tuple[bytes, ...]) -> list[RawField]:
+    """Return the fields with every name in Vary that the response varies by, as other caches can understand it."""
+    values = [value for name, value in raw if name.lower() == b"vary" and value]
+    said = set(tokens(b", ".join(values)))
+    names = dict.fromkeys(b"cookie" if name.startswith(SINGLE_COOKIE) else name for name in vary)
+    more = [name.title() for name in names if name not in said and b":" not in name]
+    if not more:
         return raw
-    others = [value for name, value in raw if name.lower() == b"vary" and value]
-    return [*(field for field in raw if field[0].lower() != b"vary"), (b"Vary", b", ".join([*others, b"Cookie"]))]
+    return [*(field for field in raw if field[0].lower() != b"vary"), (b"Vary", b", ".join([*values, *more]))]

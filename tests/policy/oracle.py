@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
@@ -18,3 +19,4 @@ __all__ = [
 
 if not settings.configured:
     settings.configure()
+    django.setup()

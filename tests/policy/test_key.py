@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.message.fields import Fields
+from proxy.message.heads import Request
 from proxy.message.hosts import canonical_host
-from proxy.policy.key import Distinctions, normalise, primary_key, variant_key
+from proxy.policy.key import Distinctions, PrimaryKey, normalise, primary_key, variant_key
+from proxy.policy.languages import Languages
+from proxy.policy.zones import Zones
 from tests.policy.making import request
 
 NOTHING = Distinctions(())
@@ -224,3 +227,81 @@ def test_a_single_cookie_tells_variants_apart(one: list[str], other: list[str], 
 
 def test_a_single_cookie_counts_even_when_it_is_ignored_as_one_of_all() -> None:
     assert variant("Cookie: _ga=1", vary=(b"cookie:_ga",)) != variant("Cookie: _ga=2", vary=(b"cookie:_ga",))
+
+
+SITE = Distinctions(
+    ("_ga",), Languages(("en", "es"), "en", b"lang"), Zones(("UTC", "Europe/Paris"), "UTC", b"cookie:tz")
+)
+
+
+def of_site(*lines: str, vary: tuple[bytes, ...]) -> bytes:
+    asking = request(*lines)
+    return variant_key(primary_key(b"s", asking), vary, asking, SITE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param(["Accept-Language: es"], ["Accept-Language: ES-mx;q=0.8 , en;q=0.1"], True, id="spellings"),
+        pytest.param(["Accept-Language: es"], ["Accept-Language: en"], False, id="languages"),
+        pytest.param(["Accept-Language: fr"], [], True, id="unknown-is-the-default"),
+        pytest.param(["Accept-Language: es", "Cookie: lang=en"], [], True, id="cookie-wins"),
+        pytest.param(["Cookie: lang=es"], ["Accept-Language: es"], True, id="by-cookie-or-field"),
+        pytest.param(["Cookie: lang=fr"], [], True, id="unknown-cookie"),
+        pytest.param(["Cookie: tz=UTC; a=1"], ["Cookie: a=1"], True, id="default-zone"),
+        pytest.param(["Cookie: tz=Mars; a=1"], ["Cookie: a=1"], True, id="unknown-zone"),
+        pytest.param(["Cookie: tz=Europe/Paris"], [], False, id="zone"),
+        pytest.param(["Cookie: a=1"], ["Cookie: a=2"], False, id="other-cookies"),
+    ],
+)
+def test_languages_and_zones(one: list[str], other: list[str], same: bool) -> None:
+    vary = (b"accept-language", b"cookie", b"cookie:tz")
+    assert (of_site(*one, vary=vary) == of_site(*other, vary=vary)) is same
+
+
+says = st.tuples(
+    st.sampled_from([None, "en", "es", "fr", "", ":es", "es-mx"]),
+    st.sampled_from([None, "en", "es", "fr", ""]),
+    st.sampled_from([None, "UTC", "Europe/Paris", "Mars", ""]),
+    st.sampled_from([None, "1", "2", ""]),
+)
+
+
+def _asking(said: tuple[str | None, ...]) -> Request:
+    accept, *values = said
+    cookies = [f"{name}={value}" for name, value in zip(("lang", "tz", "a"), values, strict=True) if value is not None]
+    lines = [f"Accept-Language: {accept}"] * (accept is not None) + [f"Cookie: {'; '.join(cookies)}"] * bool(cookies)
+    return request(*lines)
+
+
+@given(says, says)
+@pytest.mark.rfc(9111, "4.1")
+def test_a_variant_key_is_injective_over_languages_and_zones(
+    one: tuple[str | None, ...], other: tuple[str | None, ...]
+) -> None:
+    def means(said: tuple[str | None, ...]) -> tuple[str, str, str | None]:
+        accept, cookie, zone, other = said
+        language = cookie if cookie in ("en", "es") else "es" if accept in ("es", "es-mx") else "en"
+        return language, "Europe/Paris" if zone == "Europe/Paris" else "UTC", other
+
+    vary = (b"accept-language", b"cookie", b"cookie:tz")
+    keys = [variant_key(primary_key(b"s", _asking(said)), vary, _asking(said), SITE) for said in (one, other)]
+    assert (keys[0] == keys[1]) is (means(one) == means(other))
+
+
+@given(says, says)
+def test_what_is_said_of_languages_is_told_apart_as_it_is_said(
+    one: tuple[str | None, ...], other: tuple[str | None, ...]
+) -> None:
+    keys = [variant_key(PrimaryKey(b""), (b":language",), _asking(said), SITE) for said in (one, other)]
+    same = [(said[0] or "", said[1]) for said in (one, other)]
+    assert (keys[0] == keys[1]) is (same[0] == same[1])
+
+
+def test_what_every_response_of_a_site_varies_by() -> None:
+    assert SITE.varied(request(), Fields([])) == (b"accept-language", b"cookie:tz")
+    assert SITE.varied(request(target=b"/es/"), Fields([])) == (b"cookie:tz",)
+    assert NOTHING.varied(request(), Fields([])) == ()
+    by_field = Distinctions((), zones=Zones(("UTC",), "UTC", b"x-timezone"))
+    assert by_field.varied(request(), Fields([])) == (b"x-timezone",)
+    assert by_field.cookies.remaining(b"lang=es; tz=UTC") == b"lang=es; tz=UTC"

@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 
 from proxy.config.units import Bytes, Seconds, UnixTime
+from proxy.message.fields import Fields
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail, Discard, Store
 from proxy.policy.directives import NO_TERMS, request_terms
+from proxy.policy.key import Distinctions
+from proxy.policy.languages import Languages
 from proxy.policy.stored import Terms
 from proxy.policy.storing import decide_storing, retention, site_fields, vary_names
+from proxy.policy.zones import Zones
 from tests.policy.making import (
     HOUR_AGO,
     MINUTE_AGO,
@@ -334,3 +338,46 @@ def test_stored_body_limit() -> None:
 )
 def test_site_fields(lines: list[str], expected: list[str]) -> None:
     assert site_fields(fields(*lines).raw, terms(*lines), RULES) == fields(*expected).raw
+
+
+SITE = rules(
+    distinctions=Distinctions((), Languages(("en", "es"), "en", b"lang"), Zones(("UTC",), "UTC", b"cookie:tz")),
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "vary", "said"),
+    [
+        pytest.param([], (b"accept-language", b"cookie:tz"), "Accept-Language, Cookie", id="nothing-said"),
+        pytest.param(
+            ["Vary: Accept, accept-language"],
+            (b"accept", b"accept-language", b"cookie:tz"),
+            "Accept, accept-language, Cookie",
+            id="language-said",
+        ),
+        pytest.param(
+            ["Vary: Cookie"], (b"accept-language", b"cookie", b"cookie:tz"), "Cookie, Accept-Language", id="cookie-said"
+        ),
+        pytest.param(
+            ["Content-Language: fr"],
+            (b":language", b"accept-language", b"cookie:tz"),
+            "Accept-Language, Cookie",
+            id="another-language",
+        ),
+    ],
+)
+@pytest.mark.rfc(9111, "4.1")
+def test_a_site_in_several_languages_says_so_to_other_caches(
+    lines: list[str], vary: tuple[bytes, ...], said: str
+) -> None:
+    came = response(*lines)
+    decision = decide_storing(request("Cookie: lang=en; tz=UTC"), NO_TERMS, came, TIMES, SITE)
+    assert isinstance(decision, Store)
+    assert decision.terms.vary == vary
+    assert Fields(site_fields(came.fields.raw, decision.terms, SITE)).get(b"vary") == said.encode()
+
+
+def test_a_cookie_with_the_name_of_a_varied_field_is_personal() -> None:
+    site = rules(varied_cookies=(b"cookie:a",))
+    decision = decide_storing(request("Cookie: a=1; accept=2"), NO_TERMS, response("Vary: Accept"), TIMES, site)
+    assert decision == Discard(Detail.COOKIE)
