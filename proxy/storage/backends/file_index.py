@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
+from itertools import islice
 from threading import Lock
 
 from proxy.config.units import UnixTime
@@ -13,6 +14,9 @@ from proxy.storage.backends.limits import Limits
 
 #: A scan finds what other processes did; at least so many changes lie between two.
 _STORES_BETWEEN_SCANS = 256
+#: Files of the second that is passing, of which some have expired.
+_LOOKED_AT = 1000
+_DOOMED_AT_ONCE = 500
 
 
 class FileIndex:
@@ -27,8 +31,10 @@ class FileIndex:
         self._files: OrderedDict[str, tuple[UnixTime, int, int]] = OrderedDict()
         """The end of the timeout, the size, and the tick of the last change."""
         self._shards: dict[str, set[str]] = {}
-        self._ends: list[tuple[UnixTime, str]] = []
-        """A heap; what it says of a file may be out of date."""
+        self._ends: dict[int, set[str]] = {}
+        """The files whose timeout ends within a second."""
+        self._seconds: list[int] = []
+        """A heap of those seconds, and of some that have no files any more."""
         self._doomed: dict[str, None] = {}
         self._tick = 0
         self._scan_at = 0
@@ -73,19 +79,24 @@ class FileIndex:
         """All files were removed."""
         with self._lock:
             self._tick += 1
-            for known in (self._files, self._shards, self._ends, self._doomed):
+            for known in (self._files, self._shards, self._ends, self._seconds, self._doomed):
                 known.clear()
             self.bytes = 0
 
     def take_expired(self, now: UnixTime, most: int) -> list[str]:
-        """Forget files whose timeout has passed; return their names."""
+        """Forget files whose timeout has passed, by a second at most when they are many; return their names."""
         taken: list[str] = []
         with self._lock:
-            while self._ends and self._ends[0][0] <= now and len(taken) < most:
-                until, name = heappop(self._ends)
-                if name in self._files and self._files[name][0] == until:
+            while self._seconds and self._seconds[0] <= now and len(taken) < most:
+                names = self._ends.get(self._seconds[0], set())
+                expired = [name for name in islice(names, _LOOKED_AT) if self._files[name][0] <= now]
+                for name in expired[: most - len(taken)]:
                     self._drop(name)
                     taken.append(name)
+                if self._seconds[0] in self._ends:
+                    # More than were wanted, or its second is not over.
+                    break
+                heappop(self._seconds)
         return taken
 
     def is_full_for(self, name: str, limits: Limits) -> bool:
@@ -99,8 +110,11 @@ class FileIndex:
             share = count // limits.cull_frequency if limits.cull_frequency else count
             over = count - limits.max_entries + 1 if limits.max_entries is not None else 1
             number = min(count, max(share, over))
-            for _ in range(number):
-                self._doom()
+        # Ten thousand take ten milliseconds: others come between.
+        for start in range(0, number, _DOOMED_AT_ONCE):
+            with self._lock:
+                for _ in range(min(_DOOMED_AT_ONCE, number - start, len(self._files))):
+                    self._doom()
         return number
 
     def shrink(self, limits: Limits) -> int:
@@ -154,17 +168,29 @@ class FileIndex:
         self._files[name] = (until, size, self._tick)
         self._shards.setdefault(name[:2], set()).add(name)
         self.bytes += size
-        if until != FOREVER:
-            heappush(self._ends, (until, name))
-            if len(self._ends) > 2 * len(self._files) + 1000:
-                self._ends = [(slot[0], name) for name, slot in self._files.items() if slot[0] != FOREVER]
-                heapify(self._ends)
+        if until < FOREVER:
+            self._note_end(int(until), name)
+
+    def _note_end(self, second: int, name: str) -> None:
+        names = self._ends.get(second)
+        if names is None:
+            names = self._ends[second] = set()
+            heappush(self._seconds, second)
+            if len(self._seconds) > 2 * len(self._ends) + 1000:
+                self._seconds = list(self._ends)
+                heapify(self._seconds)
+        names.add(name)
 
     def _drop(self, name: str) -> None:
         slot = self._files.pop(name, None)
         if slot is not None:
             self._shards[name[:2]].discard(name)
             self.bytes -= slot[1]
+            if slot[0] < FOREVER:
+                names = self._ends[int(slot[0])]
+                names.discard(name)
+                if not names:
+                    del self._ends[int(slot[0])]
 
     def _doom(self) -> None:
         name = next(iter(self._files))

@@ -210,6 +210,10 @@ class FileStore:
         """Tell whether the caller should scan now."""
         return not self._stopping and self.index.begin_scan()
 
+    def forgo_scan(self) -> None:
+        """Leave the scan that was wanted to a later caller."""
+        self.index.end_scan(complete=False)
+
     def scan(self) -> None:
         """Find what was there before this process, what others did since, and what a crash left unfinished."""
         shards = iter(SHARDS)

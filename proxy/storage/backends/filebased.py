@@ -126,9 +126,17 @@ class FileBasedCache(Backend):
     async def _change(
         self, work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
     ) -> _Result:
-        result = await self._run(work, *args, **kwargs)
-        if self._threads is not None and self._store.wants_scan():
-            self._threads.submit(self._store.scan)
+        return await self._run(self._changing, partial(work, *args, **kwargs))
+
+    def _changing(self, work: Callable[[], _Result]) -> _Result:
+        """Change something, and have the directory scanned now and then; in a thread, as all that waits for a lock."""
+        result = work()
+        threads = self._threads
+        if threads is not None and self._store.wants_scan():
+            try:
+                threads.submit(self._store.scan)
+            except RuntimeError:
+                self._store.forgo_scan()  # the cache is being closed
         return result
 
     async def _run(
