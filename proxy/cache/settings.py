@@ -19,6 +19,8 @@ from proxy.storage.serializers import Serializer
 _Named = TypeVar("_Named")
 
 _KNOWN = ("BACKEND", "LOCATION", "TIMEOUT", "OPTIONS", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "SERIALIZER")
+#: What only the proxy heeds: programs wait for a store as long as its client does.
+_OF_THE_PROXY = ("DEADLINE", "BREAKER_FAILURES", "BREAKER_REST")
 SHARED = ("DATABASES", "ROUTER")
 """Settings beside CACHES that say where a cache in a database lies."""
 _BY_DEFAULT = {"BACKEND": "locmem"}
@@ -91,7 +93,7 @@ def _settings(alias: str, entry: object, shared: Mapping[str, object]) -> Settin
     if not isinstance(entry, Mapping):
         raise _fault(path, f"a mapping with {listed(_KNOWN, 'and')}", entry)
     for name in entry:
-        if name not in _KNOWN:
+        if name not in _KNOWN + _OF_THE_PROXY:
             raise ConfigError(Fault(f"{path}.{name}", "a known key", "an unknown key", hint=closest(str(name), _KNOWN)))
     if not isinstance(entry.get("BACKEND"), str | type):
         raise _fault(f"{path}.BACKEND", "the name of a backend, its dotted path, or a class", entry.get("BACKEND"))

@@ -136,6 +136,7 @@ def test_no_entry_at_all_is_process_memory() -> None:
         pytest.param({"TIMEOUT": "soon"}, "CACHES.a.TIMEOUT: expected a duration .* found 'soon'", id="timeout"),
         pytest.param({"TIMEOUT": True}, "CACHES.a.TIMEOUT: expected a duration .* found True", id="timeout-bool"),
         pytest.param({"OPTIONS": []}, None, id="no-options"),
+        pytest.param({"DEADLINE": "50ms", "BREAKER_FAILURES": 5, "BREAKER_REST": "30s"}, None, id="of-the-proxy"),
         pytest.param({"OPTIONS": "x"}, "CACHES.a.OPTIONS: expected a mapping of options, found 'x'", id="options"),
         pytest.param({"KEY_PREFIX": 1}, "CACHES.a.KEY_PREFIX: expected a string, found 1", id="prefix"),
         pytest.param({"KEY_FUNCTION": 1}, "CACHES.a.KEY_FUNCTION: expected a function", id="function"),
