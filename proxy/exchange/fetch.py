@@ -39,7 +39,7 @@ from proxy.policy.partial import Received, complete, completing_fields, stands_a
 from proxy.policy.patching import patched
 from proxy.policy.ranges import stated_extent
 from proxy.policy.stored import StoredResponse, Terms
-from proxy.policy.storing import decide_storing, outdates, site_fields
+from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.upstream.connection import Answer, Ask
 
@@ -298,7 +298,8 @@ class Fetcher:
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
             outcome.detail = why
-        passing = _unstored(response, _head(response, _passed_on(response, now)), now)
+        fields = spent_fields(_passed_on(response, now), response, exchange.route.rules, now)
+        passing = _unstored(response, _head(response, fields), now)
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)

@@ -209,7 +209,7 @@ def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: Uni
 
     ``cache_page: 0`` is said downstream as Django says it, where the origin did not forbid caches to store anyhow.
     """
-    raw = varied_by_cookies(raw, rules.varied_cookies)
+    raw = _with_vary(raw, rules.varied_cookies)
     if rules.cache_page is None or rules.cache_page or response.status != 200 or not rules.downstream_headers:
         return raw
     directives = parse_directives(response.fields.get(b"cache-control"))
@@ -253,6 +253,6 @@ def _with_vary(raw: list[RawField], vary: tuple[bytes, ...]) -> list[RawField]:
     said = set(tokens(b", ".join(values)))
     names = dict.fromkeys(b"cookie" if name.startswith(SINGLE_COOKIE) else name for name in vary)
     more = [name.title() for name in names if name not in said and b":" not in name]
-    if not more:
+    if not more or b"*" in said:
         return raw
     return [*(field for field in raw if field[0].lower() != b"vary"), (b"Vary", b", ".join([*values, *more]))]

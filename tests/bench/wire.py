@@ -80,6 +80,9 @@ class InstantPool:
     def take(self) -> UpstreamConnection | None:
         return self._idle.pop() if self._idle else None
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     async def open(self) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         connection = UpstreamConnection(self._deadlines, UpstreamTimeouts(), self._idle.append, lambda lost: None)
