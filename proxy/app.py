@@ -43,7 +43,7 @@ from proxy.ops.process import usage
 from proxy.ops.snapshot import Snapshot, take, total
 from proxy.ops.sources import Sources
 from proxy.pages import Pages
-from proxy.sites import Parts, sites_of
+from proxy.sites import Parts, distinctions_of, sites_of
 from proxy.upstream.client import Origins
 from proxy.upstream.pool import Pool
 
@@ -89,7 +89,7 @@ def build(config: Config, writer: LineWriter | None = None) -> Worker:
     """
     deadlines = Deadlines(asyncio.get_running_loop())
     # The driver is made of them, and runs what they start.
-    pages = Pages(config, clock, time.monotonic, lambda work: driver.tasks.start(work))  # noqa: PLW0108
+    pages = Pages(config, distinctions_of(config), clock, time.monotonic, lambda work: driver.tasks.start(work))  # noqa: PLW0108
     origins = Origins(lambda upstream: Pool(upstream, deadlines, time.monotonic))
     sites = sites_of(Parts(config, pages.of, origins.of))
     log = AccessLog(config.access_log, writer, lambda: writer.lost) if writer is not None else None

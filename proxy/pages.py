@@ -21,11 +21,16 @@ class Pages:
     """The stored responses of this process, by alias of CACHES."""
 
     def __init__(
-        self, config: Config, clock: Callable[[], UnixTime], monotonic: Callable[[], float], start: Start
+        self,
+        config: Config,
+        distinctions: Distinctions,
+        clock: Callable[[], UnixTime],
+        monotonic: Callable[[], float],
+        start: Start,
     ) -> None:
         """``start`` runs what nobody waits for."""
         self._config = config
-        self._distinctions = Distinctions(config.cookies.ignore)
+        self._distinctions = distinctions
         self._clock = clock
         self._monotonic = monotonic
         self._start = start

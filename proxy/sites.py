@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from proxy.config.locales import time_zones
 from proxy.config.model import CacheConfig, Config, RouteConfig, SiteConfig, UpstreamConfig
 from proxy.config.routes import plain_directives, route_name
 from proxy.config.source import join
 from proxy.config.units import Seconds
 from proxy.exchange.site import NONE, Route, Site, Sites
+from proxy.policy.heuristic import Heuristic
 from proxy.policy.key import Distinctions
+from proxy.policy.languages import Languages
 from proxy.policy.patching import NO_PATCHES, Patches, directives_of
 from proxy.policy.query import QueryRules
 from proxy.policy.routing import Hosts, match_of
 from proxy.policy.rules import Rules
+from proxy.policy.zones import Zones
 from proxy.storage.responses import Responses
 from proxy.upstream.client import Origin
 
@@ -49,9 +53,24 @@ def rules_of(config: Config) -> Rules:
         stale_if_error=config.stale_if_error,
         stored_body=config.limits.stored_body,
         client_cache_control=config.client_cache_control,
-        distinctions=Distinctions(config.cookies.ignore),
+        distinctions=distinctions_of(config),
         downstream_headers=config.downstream_headers,
+        targeted=tuple(name.lower().encode("ascii") for name in config.targeted),
+        heuristic=Heuristic(config.heuristic.percent / 100, config.heuristic.most),
+        set_cookie=config.set_cookie,
+        store_post=config.store_post,
+        stale_after_s_maxage=config.stale_after_s_maxage,
     )
+
+
+def distinctions_of(config: Config) -> Distinctions:
+    """Return what tells the variants of a page apart."""
+    languages = zones = None
+    if config.USE_I18N and isinstance(config.LANGUAGES, tuple):
+        languages = Languages(config.LANGUAGES, config.LANGUAGE_CODE, config.LANGUAGE_COOKIE_NAME.encode("ascii"))
+    if config.USE_TZ and config.timezone_from is not None:
+        zones = Zones(time_zones(), config.TIME_ZONE, config.timezone_from.removeprefix("header:").encode("ascii"))
+    return Distinctions(config.cookies.ignore, languages, zones)
 
 
 def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
@@ -116,6 +135,8 @@ def _rules(rules: Rules, route: RouteConfig) -> Rules:
         stale_if_error=rules.stale_if_error if route.stale_if_error is None else route.stale_if_error,
         varied_cookies=tuple(name.encode("ascii") for name in route.vary_on if name.startswith("cookie:")),
         downstream_headers=rules.downstream_headers if downstream is None else downstream,
+        # What the operator wrote into Cache-Control is to count.
+        targeted=() if route.cache_control else rules.targeted,
     )
 
 

@@ -7,6 +7,7 @@ from itertools import combinations
 
 from proxy.config.addresses import parse_listener, parse_origin, same_place
 from proxy.config.conflict import Conflict
+from proxy.config.locales import locale_conflicts
 from proxy.config.model import Config
 from proxy.config.routes import route_conflicts, site_conflicts, upstreams
 from proxy.config.rules import OFF
@@ -102,4 +103,5 @@ _CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _aliases,
     site_conflicts,
     route_conflicts,
+    locale_conflicts,
 )

@@ -22,6 +22,15 @@ class ClientCacheControl(StrEnum):
     """Only those of peers in ``trusted_proxies``."""
 
 
+class SetCookie(StrEnum):
+    """What is done with a response that sets a cookie."""
+
+    NEVER = "never"
+    """It is not stored."""
+    EXPLICIT = "explicit"
+    """With a lifetime of its own it is stored, and the cookie is set in everybody's browser."""
+
+
 class KeyWarnings(StrEnum):
     """What is done about keys of caches that memcached would refuse, where the cache is none."""
 
@@ -116,6 +125,15 @@ class CookieConfig:
         *("_fbp", "_fbc", "__utm*", "_pk_*", "_hj*"),
     )
     """Names, ``*`` standing for any text."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeuristicConfig:
+    """Lifetimes that are guessed from Last-Modified, where neither the origin nor a setting gives one."""
+
+    percent: int = 0
+    """Of the time for which the response had not changed when it came; 0 guesses nothing."""
+    most: Seconds = Seconds(86400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +281,14 @@ class Config:
     cookies: CookieConfig = field(default_factory=CookieConfig)
     downstream_headers: bool = True
     """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``."""
+    targeted: tuple[str, ...] = ("CDN-Cache-Control",)
+    """Fields that count in place of ``Cache-Control`` and ``Expires``, the most applicable first (RFC 9213)."""
+    heuristic: HeuristicConfig = field(default_factory=HeuristicConfig)
+    set_cookie: SetCookie = SetCookie.NEVER
+    store_post: bool = False
+    """Answer ``GET`` with the answer to a ``POST`` that says it is the same (RFC 9110 §9.3.3)."""
+    stale_after_s_maxage: bool = False
+    """Beside ``s-maxage``, let the origin's ``stale-while-revalidate`` and ``stale-if-error`` count."""
     ALLOWED_HOSTS: tuple[str, ...] = ("*",)
     """``www.example.org``, ``.example.org`` with all below it, or ``*``, as in Django; others get 421."""
     CACHES: Mapping[str, CacheConfig] = field(default_factory=lambda: DEFAULT_CACHES)
@@ -275,6 +301,19 @@ class Config:
     CACHE_MIDDLEWARE_SECONDS: Seconds = Seconds(600)
     """Lifetime of a 200 that says nothing about its own; 0 stores no such response."""
     CACHE_MIDDLEWARE_KEY_PREFIX: str = ""
+    USE_I18N: bool = False
+    """Pages are kept once for each language that the application would answer in."""
+    LANGUAGES: object = ()
+    """Their codes; Django's list of pairs is read, too."""
+    LANGUAGE_CODE: str = "en-us"
+    """The language of those who ask for none of the others."""
+    LANGUAGE_COOKIE_NAME: str = "django_language"
+    USE_TZ: bool = False
+    """Pages are kept once for each time zone that clients name."""
+    TIME_ZONE: str = "UTC"
+    """The zone of those who name none, or one that is not known."""
+    timezone_from: str | None = None
+    """``cookie:NAME`` or ``header:NAME``: where clients name their zone."""
     routes: tuple[RouteConfig, ...] = ()
     """Of the hosts that no site names; the first that takes a request holds."""
     sites: Mapping[str, SiteConfig] = field(default_factory=dict)

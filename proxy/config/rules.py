@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
 from proxy.config.allowed import HOST_PATTERN, host_pattern
 from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router, serializer
+from proxy.config.locales import LANGUAGES, SOURCE, language, languages, source, time_zone
 from proxy.config.model import (
     AdminConfig,
     CacheConfig,
@@ -22,6 +23,7 @@ from proxy.config.model import (
     Config,
     CookieConfig,
     FileOptions,
+    HeuristicConfig,
     Limits,
     QueryConfig,
     RouteConfig,
@@ -146,6 +148,13 @@ def _cookie_name(text: str) -> str:
     return _cookie(text)
 
 
+def _targeted(text: str) -> str:
+    """Read the name of a field that says what Cache-Control says; that name itself is always behind them."""
+    if not re.fullmatch(_WORD, text) or text.lower() in {"cache-control", "expires", "pragma"}:
+        raise ValueError("")
+    return text
+
+
 def _parameter(text: str) -> str:
     if not text or any(mark in text for mark in "&=;#"):
         raise ValueError("")
@@ -205,6 +214,13 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (AdminConfig, "token"): Rule("at least 16 characters of ASCII without blanks", _token),
     (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
     (Config, "ALLOWED_HOSTS"): Rule(f"{HOST_PATTERN}, or *", host_pattern),
+    (Config, "targeted"): Rule("the name of a field such as CDN-Cache-Control", _targeted),
+    (HeuristicConfig, "percent"): Rule("a whole number from 0 to 100", _between(0, 100)),
+    (Config, "LANGUAGES"): Rule(LANGUAGES, languages),
+    (Config, "LANGUAGE_CODE"): Rule("a language code such as en-us", language),
+    (Config, "LANGUAGE_COOKIE_NAME"): Rule("the name of a cookie", _cookie_name),
+    (Config, "TIME_ZONE"): Rule("a time zone such as Europe/Berlin", time_zone),
+    (Config, "timezone_from"): Rule(SOURCE, source),
     (SiteConfig, "hosts"): Rule(HOST_PATTERN, host_pattern, least_items=1, if_missing="say which hosts the site has"),
     (RouteConfig, "match"): Rule("a path such as /blog/*, * standing for any text", _path_pattern, least_items=1),
     (RouteConfig, "regex"): Rule("a regular expression of Python", _regex),
