@@ -1,5 +1,6 @@
 """Which pages does the test site have?"""
 
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.contrib.staticfiles.views import serve as serve_static
 from django.urls import include, path, re_path
@@ -19,6 +20,7 @@ urlpatterns = [
     path("hello-undeclared/<slug:name>/", views.hello_undeclared),
     path("members/<slug:name>/", views.members),
     path("lang/<slug:name>/", views.lang),
+    path("zone/<slug:name>/", views.zone),
     path("form/<slug:name>/", views.form),
     path("note/<slug:name>/", views.note),
     path("notify/<slug:name>/", views.notify),
@@ -40,4 +42,5 @@ urlpatterns = [
     path("download-chunked/<slug:name>/<str:file>", views.download_chunked),
     path("ranges/<slug:name>/<str:file>", views.ranges),
     path("upload/", views.upload),
+    *i18n_patterns(path("translated/<slug:name>/", views.lang)),
 ]

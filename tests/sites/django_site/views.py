@@ -7,12 +7,14 @@ import re
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control, cache_page, never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -65,6 +67,13 @@ def hello_undeclared(request: HttpRequest, name: str) -> HttpResponse:
 def lang(request: HttpRequest, name: str) -> HttpResponse:
     """A translated page, with a word from Django's own catalogue."""
     return render(request, "lang.html", {"name": name, "run": ran(name), "word": _("Yes")})
+
+
+def zone(request: HttpRequest, name: str) -> HttpResponse:
+    """A page in the time zone that a cookie names, which it forgets to say in Vary."""
+    named = request.COOKIES.get("timezone", "")
+    with timezone.override(named if named in available_timezones() else settings.TIME_ZONE):
+        return HttpResponse(f"<p>zone {timezone.get_current_timezone_name()}</p><p>run {ran(name)}</p>")
 
 
 def form(request: HttpRequest, name: str) -> HttpResponse:
