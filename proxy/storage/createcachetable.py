@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from proxy.config.model import Config
+from proxy.config.model import CacheConfig, Config, plain_options
 from proxy.errors import StorageError
 from proxy.storage.databases import Databases, read_databases
+from proxy.storage.registry import backend_class
 
 #: What SQLAlchemy puts before the text of asyncpg.
 _CLASS = re.compile(r"^<class '[^']*'>: ")
@@ -77,13 +79,48 @@ async def create_cache_table(databases: Databases, alias: str, table: str, *, dr
 def create_cache_tables(config: Config, names: Sequence[str], alias: str, *, dry_run: bool) -> Iterator[str]:
     """Make the table of each database cache; with names, make only these tables. For whoever has no event loop.
 
-    Gives what is to be shown. Raises as create_cache_table does, and ValueError when DATABASES or ROUTER is wrong.
+    A cache that has DATABASES among its OPTIONS gets its table there, if that alias is one of them. Gives what is to be
+    shown. Raises as create_cache_table does, and ValueError when DATABASES or ROUTER is wrong.
     """
-    tables = names or [str(cache.LOCATION) for cache in config.CACHES.values() if cache.BACKEND == "db"]
-    databases = read_databases(config.DATABASES, config.ROUTER) if tables else None
-    for table in dict.fromkeys(tables):
-        if databases and (text := asyncio.run(create_cache_table(databases, alias, table, dry_run=dry_run))):
+    places = list(_places(config, names))
+    own = [place for place in places if alias in place.databases]
+    for table, databases in dict.fromkeys(own or places[:1]):
+        if text := asyncio.run(create_cache_table(databases, alias, table, dry_run=dry_run)):
             yield text
+
+
+class _Place(NamedTuple):
+    table: str
+    databases: Databases
+
+
+def _places(config: Config, names: Sequence[str]) -> Iterator[_Place]:
+    """Give each table with the databases in which it may lie; what is equal is one object."""
+    own: dict[str, _Place] = {}
+    shared: list[Databases] = []
+
+    def of_all() -> Databases:
+        if not shared:
+            shared.append(read_databases(config.DATABASES, config.ROUTER))
+        return shared[0]
+
+    for alias, cache in config.CACHES.items():
+        if not _is_kept_in_a_database(alias, cache):
+            continue
+        options, table = plain_options(cache), str(cache.LOCATION)
+        databases = options.get("DATABASES")
+        router = options.get("ROUTER", config.ROUTER)
+        apart = databases is not None or "ROUTER" in options
+        own[alias] = _Place(table, read_databases(databases or config.DATABASES, router) if apart else of_all())
+    wanted = names or [place.table for place in own.values()]
+    for table in wanted:
+        yield next((place for place in own.values() if place.table == table), None) or _Place(table, of_all())
+
+
+def _is_kept_in_a_database(alias: str, cache: CacheConfig) -> bool:
+    """Tell whether it is our backend, or a class that is derived from it."""
+    cls = backend_class(alias, cache.BACKEND)
+    return any(base.__module__ == "proxy.storage.backends.db" for base in cls.__mro__)
 
 
 def told(error: BaseException) -> str:

@@ -89,6 +89,9 @@ class Databases:
         self._urls = urls
         self._router = router
 
+    def __contains__(self, alias: object) -> bool:
+        return alias in self._urls
+
     def url(self, alias: str) -> URL:
         """Return where the database is; ValueError when there is none of that alias."""
         if alias not in self._urls:

@@ -58,7 +58,7 @@ def builder(opening: Opening) -> Callable[[], Backend]:
 
     Nothing is connected to, but options are judged, so that what is wrong is known at once.
     """
-    cls = opening.backend if isinstance(opening.backend, type) else _class(opening.alias, opening.backend)
+    cls = opening.backend if isinstance(opening.backend, type) else backend_class(opening.alias, opening.backend)
     build = getattr(cls, "build", None) if issubclass(cls, Backend) else None
     options = {**_shared(cls, opening.shared), **opening.options}
 
@@ -89,7 +89,8 @@ def _own(cls: type, opening: Opening) -> Backend:
     return made if isinstance(made, Backend) else Custom(made)
 
 
-def _class(alias: str, name: str) -> type:
+def backend_class(alias: str, name: str) -> type:
+    """Return the class that BACKEND names; InvalidCacheBackendError where there is none."""
     path = SHORT_NAMES.get(name, name)
     if path.startswith(_DJANGO):
         path = _OURS + path.removeprefix(_DJANGO)

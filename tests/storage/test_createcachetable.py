@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from proxy.cli import main
+from proxy.storage.backends.db import DatabaseCache
 
 
 @pytest.fixture
@@ -18,10 +19,11 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "db.sqlite3"
 
 
-def run(place: Path, *args: str, settings: dict | None = None, **tables: str) -> Result:
+def run(place: Path, *args: str, settings: dict | None = None, entries: dict | None = None, **tables: str) -> Result:
     databases = {"default": f"sqlite:///{place}", "other": f"sqlite:///{place}.other"}
     caches = {alias: {"BACKEND": "db", "LOCATION": table} for alias, table in tables.items()}
     content = {"DATABASES": databases} if settings is None else settings
+    caches |= entries or {}
     content |= {"upstream": "http://127.0.0.1:9", "CACHES": {"default": {"BACKEND": "locmem"}, **caches}}
     file = place.with_name("site.yaml")
     file.write_text(yaml.safe_dump(content))
@@ -63,6 +65,48 @@ def test_another_database(place: Path) -> None:
     run(place, "--database", "other", one="ct")
     assert tables(place) == []
     assert tables(Path(f"{place}.other")) == ["ct"]
+
+
+class Derived(DatabaseCache):
+    """An operator's own class."""
+
+
+class Router:
+    """Makes tables in ``other`` only."""
+
+    def db_for_read(self, model, **hints):
+        return "other"
+
+    db_for_write = db_for_read
+
+    def allow_migrate(self, db, app_label, model_name=None, **hints):
+        assert (app_label, model_name) == ("django_cache", "cacheentry")
+        return db == "other"
+
+
+def test_a_cache_with_databases_of_its_own_gets_its_table_there(place: Path) -> None:
+    own = f"sqlite:///{place}.own"
+    caches = {
+        "one": {"BACKEND": "db", "LOCATION": "shared"},
+        "two": {"BACKEND": "db", "LOCATION": "own", "OPTIONS": {"DATABASES": {"default": own, "x": f"{own}.x"}}},
+        "three": {"BACKEND": f"{__name__}.Derived", "LOCATION": "derived"},
+    }
+    settings = {"DATABASES": {"default": f"sqlite:///{place}"}}
+    done = run(place, settings=settings, entries=caches)
+    said = "".join(f"Cache table '{table}' created.\n" for table in ("shared", "derived", "own"))
+    assert (done.exit_code, done.output) == (0, said)
+    assert (tables(place), tables(Path(f"{place}.own"))) == (["derived", "shared"], ["own"])
+    assert run(place, "--database", "x", settings=settings, entries=caches).output == "Cache table 'own' created.\n"
+    assert run(place, "own", settings=settings, entries=caches).output == "Cache table 'own' already exists.\n"
+    assert tables(Path(f"{place}.own.x")) == ["own"]
+
+
+def test_a_router_of_ones_own_is_asked(place: Path) -> None:
+    databases = {"default": f"sqlite:///{place}", "other": f"sqlite:///{place}.other"}
+    settings = {"DATABASES": databases, "ROUTER": f"{__name__}.Router"}
+    assert run(place, settings=settings, one="ct").output == ""
+    assert run(place, "--database", "other", settings=settings, one="ct").output == "Cache table 'ct' created.\n"
+    assert (place.exists() and tables(place), tables(Path(f"{place}.other"))) == (False, ["ct"])
 
 
 def test_a_router_that_forbids_it_says_nothing(place: Path) -> None:
