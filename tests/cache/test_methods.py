@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import threading
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -438,6 +441,38 @@ async def test_after_close_it_goes_on(cache: Using) -> None:
     await cache.set("k", 1)
     assert await cache.close() is None
     assert await cache.get("k") == 1
+
+
+def held() -> tuple[int, set[str]]:
+    """Return how many sockets and files of the store this process has open, and the names of its threads."""
+    gc.collect()
+    links = [os.readlink(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd") if is_open(name)]
+    threads = {thread.name for thread in threading.enumerate() if thread.name != "sitecache"}
+    return sum(link.startswith(("socket:", "/tmp")) for link in links), {name.partition("_")[0] for name in threads}
+
+
+def is_open(name: str) -> bool:
+    """Tell whether it still is: the list itself was one that is not."""
+    return os.path.lexists(f"/proc/self/fd/{name}")
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_close_gives_everything_back(store: Store, form: str) -> None:
+    async def use() -> None:
+        async with using(store, form) as cache:
+            await cache.set("k", 1)
+            assert await cache.incr("k") == 2
+            assert await cache.get_many(["k"]) == {"k": 2}
+
+    await use()  # the loop in the background stays
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        before = held()
+        for _ in range(3):
+            await use()
+        async with asyncio.timeout(20):
+            while held() != before:  # noqa: ASYNC110  # the other end takes part in it, and nobody tells
+                await asyncio.sleep(0.02)
 
 
 async def test_both_forms_see_one_store(store: Store) -> None:

@@ -84,6 +84,25 @@ async def test_what_django_keeps_on_three_servers_is_found_and_the_other_way_rou
     assert django.get_many([f"d{number}" for number in range(300)]) == {}
 
 
+async def test_while_a_server_is_away_the_keys_of_the_others_are_where_djangos_client_looks(make: Make) -> None:
+    with ExitStack() as stack:
+        three = [stack.enter_context(running("memcached", listen="tcp")) for _ in range(3)]
+        location = [server.name for server in three]
+        cache = make(location, retry_timeout=3600, dead_timeout=3600)
+        options = {"OPTIONS": {"ignore_exc": True, "retry_attempts": 0, "dead_timeout": 3600}}
+        django = stack.enter_context(closing(DjangosPyMemcacheCache(location, options)))
+        values = {f":1:k{number}": number for number in range(300)}
+        alive = {key for key in values if cache._ring.node(key).name != three[0].name}
+        three[0].kill()
+        assert set(await cache.set_many(values, MINUTE)) == values.keys() - alive
+        found = {key: value for key in values if (value := django.get(key.removeprefix(":1:"))) is not None}
+        assert found == {key: values[key] for key in alive}
+        for key in values:
+            django.set(key.removeprefix(":1:"), -1)
+        # Django moves the keys of the lost server to the others; ours stay misses, lest they come up as they were.
+        assert await cache.get_many(values) == dict.fromkeys(alive, -1)
+
+
 @pytest.mark.parametrize(
     ("location", "names"),
     [
