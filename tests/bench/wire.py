@@ -95,7 +95,7 @@ def worker_for(load: str) -> Worker:
     upstream = UpstreamConfig(url="http://127.0.0.1:1")
     worker = build(Config(upstream=upstream, limits=Limits()))
     said = b"no-store" if load == "forward" else b"max-age=3600"
-    # A page that is hours old is not fresh: what would be measured then is bytes piling up behind a request to the origin.
+    # A page that is hours old is not fresh: bytes piling up behind a request to the origin would be measured.
     date = format_date(time.time())  # noqa: TID251  a benchmark has no other
     worker.origins.of(upstream).pool = InstantPool(worker.deadlines, RESPONSE % (date, said))  # type: ignore[assignment]
     return worker
