@@ -7,8 +7,11 @@ import pytest
 from proxy.config.units import Seconds
 from proxy.errors import UpstreamClosed, UpstreamError, UpstreamGarbage, UpstreamTimeout, UpstreamUnreachable
 from proxy.policy.decisions import AskAgain, Freshen, PassOn, Replace, ServeStale, Validation
+from proxy.policy.key import Distinctions
+from proxy.policy.languages import Languages
 from proxy.policy.stored import StoredResponse
 from proxy.policy.validation import decide_validation, may_stand_in, updated, validating_fields
+from proxy.policy.zones import Zones
 from tests.policy.making import (
     HOUR_AGO,
     MINUTE_AGO,
@@ -245,3 +248,15 @@ def test_how_long_a_freshened_response_is_kept() -> None:
     decision = decide(stored(FRESH, ETAG), ["Cache-Control: max-age=5, stale-if-error=100000"])
     assert isinstance(decision, Freshen)
     assert decision.retention == 100005
+
+
+@pytest.mark.rfc(9111, "4.3.4")
+@pytest.mark.parametrize("said", [[], ["Vary: Accept"], ["Vary: Cookie"], ["Content-Language: fr"]])
+def test_a_freshened_response_of_a_site_in_several_languages_varies_as_before(said: list[str]) -> None:
+    languages = Languages(("en", "fr"), "en", b"lang")
+    site = rules(distinctions=Distinctions((), languages, Zones(("UTC",), "UTC", b"cookie:tz")))
+    kept = stored(FRESH, ETAG, *said, site=site)
+    decision = decide_validation(request(), kept, response(status=304), (THEN, THEN), site)
+    assert isinstance(decision, Freshen)
+    assert decision.stored.terms.vary == kept.terms.vary
+    assert decision.stored.fields().get(b"vary") == kept.fields().get(b"vary")
