@@ -1,4 +1,4 @@
-"""What stands between a cache and its server in tests: a forwarder that can be cut, and counts what is asked."""
+"""What stands between a cache and its server in tests: a forwarder that can be cut or hold back, and counts what is asked."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Forwarder:
         self._to = server.address
         self._ways: set[asyncio.Task[None]] = set()
         self._is_cut = False
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.commands: list[bytes] = []
         """The first words of each piece that came from the cache."""
 
@@ -24,8 +26,12 @@ class Forwarder:
         return self._listener
 
     @property
+    def port(self) -> int:
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    @property
     def name(self) -> str:
-        return f"127.0.0.1:{self._listener.sockets[0].getsockname()[1]}"
+        return f"127.0.0.1:{self.port}"
 
     def cut(self) -> None:
         """Close every connection, and each new one at once."""
@@ -35,6 +41,13 @@ class Forwarder:
 
     def restore(self) -> None:
         self._is_cut = False
+
+    def hold(self) -> None:
+        """Take what comes, and pass nothing on until it is released."""
+        self._flows.clear()
+
+    def release(self) -> None:
+        self._flows.set()
 
     async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
@@ -52,6 +65,7 @@ class Forwarder:
             while data := await source.read(65536):
                 if counts:
                     self.commands.append(data.partition(b" ")[0])
+                await self._flows.wait()
                 sink.write(data)
         finally:
             with suppress(OSError):

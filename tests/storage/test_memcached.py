@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, closing
+from operator import methodcaller
 
 import pytest
 from django.core.cache.backends.memcached import PyMemcacheCache as DjangosPyMemcacheCache
@@ -16,7 +17,7 @@ from pymemcache.client.base import Client
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.memcached import PyMemcacheCache
-from proxy.storage.backends.memcached_ring import to_expire
+from proxy.storage.backends.memcached_ring import Lost, Node, Rests, to_expire
 from tests.storage.servers import Server, await_that, running
 
 MINUTE = Seconds(60)
@@ -380,3 +381,35 @@ async def test_options_of_the_client(make: Make, servers: list[Server]) -> None:
 def test_a_setting_that_is_wrong(location: object, options: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
         PyMemcacheCache.build(location, options)
+
+
+def test_a_server_that_dies_under_many_threads_fails_once_and_breaks_nobodys_connection() -> None:
+    now = [0.0]
+    raised: list[Exception] = []
+
+    def use(node: Node, asked: threading.Event) -> None:
+        try:
+            while True:
+                node.ask(methodcaller("get_many", ["k", "l"]))
+                asked.set()
+        except Exception as error:  # noqa: BLE001  whatever it is
+            raised.append(error)
+
+    with running("memcached", listen="tcp") as server:
+        node = Node(server.name, {}, Rests(lambda: now[0], Seconds(1), 2, Seconds(60)))
+        events = [threading.Event() for _ in range(8)]
+        threads = [threading.Thread(target=use, args=(node, event)) for event in events]
+        for thread in threads:
+            thread.start()
+        assert all(event.wait(60) for event in events)
+        server.kill()
+        for thread in threads:
+            thread.join()
+        assert {type(error) for error in raised} == {Lost}
+        server.start()
+        with pytest.raises(Lost, match="left alone"):
+            node.ask(methodcaller("get", "k"))
+        # The short rest is over, whoever failed together with the first.
+        now[0] = 1
+        assert node.ask(methodcaller("get", "k")) is None
+        node.close()

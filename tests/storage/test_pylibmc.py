@@ -103,6 +103,18 @@ async def test_a_server_that_is_away_costs_misses_and_comes_back(make: Make) -> 
         assert await cache.get_many(values) == values
 
 
+async def test_a_server_that_is_alone_and_away_is_an_error_for_who_wants_to_know(make: Make) -> None:
+    with running("memcached", listen="tcp") as server:
+        cache = make(server.name)
+        cache.tell_losses()
+        assert cache.server_of("k", writing=False) == server.name
+        assert await cache.set("k", 1, MINUTE)
+        server.kill()
+        for operation in (cache.get("k"), cache.get_many(["k", "l"]), cache.set("k", 1, MINUTE), cache.delete("k")):
+            with pytest.raises(StorageError, match=f"^memcached at {server.name}: "):
+                await operation
+
+
 async def test_a_server_that_refuses_us_is_an_error_that_does_not_show_the_password(make: Make, tmp_path: Path) -> None:
     (tmp_path / "memcached.conf").write_text(f"mech_list: plain\nsasldb_path: {tmp_path}/sasldb\n")
     with running("memcached", "-S", listen="tcp", environment={"SASL_CONF_PATH": str(tmp_path)}) as server:

@@ -123,6 +123,7 @@ class Node:
         self._rests = rests
         self._failures = 0
         self._until = float("-inf")
+        self._resting = Lock()
         self._limit: int | None = None
         self._owed: dict[str, None] = {}
         self._paying = Lock()
@@ -138,17 +139,24 @@ class Node:
             try:
                 found = self._paid(what)
             except _LOST as error:
-                self._client.close()
+                self._close_idle()
                 if not again or isinstance(error, TimeoutError):
                     raise
                 found = self._paid(what)
         except _LOST as error:
-            self._client.close()
-            self._failures += 1
-            self._until = self._rests.now() + self._rests.after(self._failures)
+            self._close_idle()
+            self._rest()
             raise Lost(f"memcached at {self.name}: {_text(error)}") from error
         self._failures = 0
         return found
+
+    def _rest(self) -> None:
+        """Leave the server alone, once for all that were asking it and failed together."""
+        with self._resting:
+            now = self._rests.now()
+            if now >= self._until:
+                self._failures += 1
+                self._until = now + self._rests.after(self._failures)
 
     def owe(self, keys: Iterable[str]) -> None:
         """Have these forgotten before the server is asked for anything again: it may have gone on running."""
@@ -171,6 +179,12 @@ class Node:
             said = self.ask(lambda client: client.stats("settings")).get(b"item_size_max", 2**20)
             self._limit = int(said) - OVERHEAD
         return self._limit
+
+    def _close_idle(self) -> None:
+        """Close the connections that nobody uses: they are cut as well. Those in use find out for themselves."""
+        pool = self._client.client_pool
+        for _ in pool.free:
+            pool.destroy(pool.get())
 
     def close(self) -> None:
         self._client.close()

@@ -48,6 +48,7 @@ class PylibmcRing:
         ``hint`` says what to do about a login that is refused.
         """
         self._names = ", ".join(servers)
+        self._is_alone = len(servers) == 1
         self._secret = str(options.get("password") or "")
         behaviors = _BEHAVIORS | dict(options.get("behaviors") or {})
         self._make = partial(_Client, list(servers), **{**options, "behaviors": behaviors})
@@ -73,6 +74,9 @@ class PylibmcRing:
     def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
         try:
             found: dict[str, Value] = self.client.get_multi(keys)
+            if not found and self._is_alone and self._tells:
+                # Of a server that is away it says that nothing was found.
+                self.client.get(keys[0])
         except pylibmc.Error as error:
             # One server that is away spoils the whole.
             self._judge(error)
@@ -147,12 +151,15 @@ class PylibmcRing:
         self._bear(None, self.client.flush_all)
 
     def name_of(self, key: str) -> str:
-        """libmemcached does not tell."""
+        """libmemcached does not tell, where there are several."""
         del key
-        return ""
+        return self._names if self._is_alone else ""
 
     def tell_losses(self) -> None:
-        """A deletion that did not reach its server is an error; what was to be read there is still a miss."""
+        """A deletion that did not reach its server is an error, and so is all else where there is only one server.
+
+        Of several, one that is away must not be the reason to leave the others alone: reading there is a miss.
+        """
         self._tells = True
 
     def close(self) -> None:
@@ -179,6 +186,8 @@ class PylibmcRing:
             self._refused = f"{self._text(error)}{self._hint}"
         if self._refused:
             raise StorageError(f"memcached at {self._names}: {self._refused}") from None
+        if self._tells and self._is_alone:
+            raise StorageError(f"memcached at {self._names}: {self._text(error)}") from None
 
     def _text(self, error: Exception) -> str:
         said = " ".join(str(error).split()) or type(error).__name__
