@@ -82,6 +82,7 @@ class Reader:
         if not isinstance(value, Section):
             self._refuse(path, f"a mapping with {_keys(cls)}", value, _section_hint(cls, value))
             return _stand_in(cls)
+        self.origins[path] = value.place.origin
         given: dict[str, Any] = {}
         for spot in _spots(cls, path):
             name = spot.path.rpartition(".")[2]

@@ -11,7 +11,7 @@ from proxy.config.reader import Leaf, leaves
 from proxy.config.show import show_value
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
-ROW = re.compile(r"^\| `([A-Za-z_.<>\[\]]+)` \| (?:`([^`]*)`|(required)) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Za-z0-9_.<>\[\]]+)` \| (?:`([^`]*)`|(required)) \| (.+) \|$", re.MULTILINE)
 REQUIRED = {"upstream.url", "CACHES.<alias>.BACKEND", "sites.<name>.hosts"}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import load
+from proxy.config.locales import LANGUAGES
 from proxy.errors import ConfigError
 
 ADDRESS = 'an address such as "127.0.0.1:8080", ":8080" or "unix:/run/site.sock"'
@@ -20,6 +21,11 @@ DURATION = "a duration such as 30s, 5m or 1d"
 BACKEND = "locmem, dummy, filebased, redis, pymemcache, pylibmc or db, or the dotted path of a class"
 NETWORK = 'a network such as "10.0.0.0/8", or an address'
 LOOPBACK = "use a loopback address or a Unix socket"
+ROUTE = (
+    "match, regex, methods, hosts, name, cache_page, cache, key_prefix, bypass, never_cache, cache_control, vary_on, "
+    "stale_while_revalidate, stale_if_error, status_ttl, query, remove_set_cookie and downstream_headers"
+)
+HOST = "a host such as www.example.org, or .example.org for it and all below it"
 UP = "upstream: http://127.0.0.1:8000\n"
 GIVE = "give it with --upstream http://127.0.0.1:8000, or with upstream: in the file"
 
@@ -32,7 +38,7 @@ def faults(text: str | bytes, folder: Path, **environ: str) -> list[str]:
 
 
 def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
-    return pytest.param(UP + yaml, f"site.yaml:{at}: {expected}", id=id)
+    return pytest.param(UP + yaml, f"site.yaml:{at}: {expected}" if at else expected, id=id)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +271,72 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("CACHES: {default: {BACKEND: redis, LOCATION: {a: b}}}", "CACHES.default.LOCATION: expected a string, found a mapping", id="location-mapping"),
         line("CACHES: {default: {BACKEND: filebased, OPTIONS: {MAX_ENTRYS: 3}}}", 'CACHES.default.OPTIONS.MAX_ENTRYS: expected a known key, found an unknown key; did you mean "MAX_ENTRIES"?', id="option-of-files"),
         line("CACHES: {default: {BACKEND: redis, SERIALIZER: json}}", 'CACHES.default.SERIALIZER: expected typed, pickle or the dotted path of a class, or null, found "json"', id="serializer"),
+        # sites and routes
+        line("routes: {match: /a}", f"routes: expected a list of mappings with {ROUTE}, found a mapping", id="routes-a-mapping"),
+        line("routes: [/a]", f'routes[0]: expected a mapping with {ROUTE}, found "/a"', id="route-a-text"),
+        line("routes: [{match: /a, mach: b}]", 'routes[0].mach: expected a known key, found an unknown key; did you mean "match"?', id="route-key"),
+        line("routes:\n- {match: /a}\n- {match: b/*}", 'routes[1].match[0]: expected a path such as /blog/*, * standing for any text, found "b/*"; did you mean "/b/*"?', at=4, id="path-without-slash"),
+        line("routes: [{match: '/s?q=*'}]", 'routes[0].match[0]: expected a path such as /blog/*, * standing for any text, found "/s?q=*"; the query is no part of it; see query', id="path-with-query"),
+        line("routes: [{match: /caf%C3%A9}]", 'routes[0].match[0]: expected a path such as /blog/*, * standing for any text, found "/caf%C3%A9"; it is matched with the decoded path: did you mean "/café"?', id="path-encoded"),
+        line("routes: [{regex: '(a'}]", 'routes[0].regex: expected a regular expression of Python, or null, found "(a"; missing ), unterminated subpattern at position 0', id="regex"),
+        line("routes: [{match: /a, regex: b}]", "routes[0].regex: expected either match or regex, found both; make two routes of them", id="match-and-regex"),
+        line("routes: [{methods: get}]", 'routes[0].methods[0]: expected a method such as GET, found "get"; did you mean "GET"?', id="method-in-lower-case"),
+        line("routes: [{methods: 'A B'}]", 'routes[0].methods[0]: expected a method such as GET, found "A B"', id="no-method"),
+        line("routes: [{hosts: '*.a.org'}]", f'routes[0].hosts[0]: expected {HOST}, found "*.a.org"; did you mean ".a.org"?', id="host-with-star"),
+        line("routes: [{hosts: 'http://a.org'}]", f'routes[0].hosts[0]: expected {HOST}, found "http://a.org"; it has neither a scheme nor a path', id="host-with-scheme"),
+        line("routes: [{name: a b}]", 'routes[0].name: expected a name of letters, digits, - and _, at most 64, or null, found "a b"', id="route-name"),
+        line("routes: [{name: a}, {name: a}]", 'routes[1].name: expected a name of its own, found "a"; routes[0] has it', id="route-name-twice"),
+        line("routes: [{cache_page: soon}]", f'routes[0].cache_page: expected {DURATION}, or null, found "soon"', id="cache-page"),
+        line("CACHES: {default: {BACKEND: locmem}}\nroutes: [{cache: defualt}]", 'routes[0].cache: expected a cache of CACHES ("default"), found "defualt"; did you mean "default"?', at=3, id="route-cache"),
+        line("routes: [{bypass: maybe}]", 'routes[0].bypass: expected true or false, found "maybe"', id="bypass-maybe"),
+        line("routes: [{bypass: 'true'}]", 'routes[0].bypass: expected true or false, found "true"; leave out the quotes', id="bypass-text"),
+        line("routes: [{bypass: 1}]", "routes[0].bypass: expected true or false, found 1", id="bypass-number"),
+        *(
+            line(f"routes: [{{{one}, {other}: {value}}}]", f"routes[0].{other}: expected not together with {one.partition(':')[0]}, found both; {said} stores nothing and looks nothing up", id=f"{said}-{other}")
+            for one, said, several in (
+                ("bypass: true", "bypass", (("cache_page", "5m"), ("vary_on", "Accept"), ("never_cache", "true"), ("query", "{sort: true}"))),
+                ("never_cache: true", "never_cache", (("cache_page", "5m"), ("cache_control", "{public: true}"), ("key_prefix", "a"))),
+                ("cache_page: 0", "cache_page: 0", (("cache", "default"), ("status_ttl", "{404: 5}"))),
+            )
+            for other, value in several
+        ),
+        line("routes: [{cache_control: [public]}]", "routes[0].cache_control: expected a mapping of names, found a list", id="directives-a-list"),
+        line("routes: [{cache_control: {max_age: soon}}]", f'routes[0].cache_control.max_age: expected {DURATION}, found "soon"', id="directive-duration"),
+        line("routes: [{cache_control: {max_age: true}}]", f"routes[0].cache_control.max_age: expected {DURATION}, found the boolean true", id="directive-bare-duration"),
+        line("routes: [{cache_control: {public: false}}]", "routes[0].cache_control.public: expected true, found the boolean false", id="directive-false"),
+        line("routes: [{cache_control: {no_cache: [a]}}]", "routes[0].cache_control.no_cache: expected true, or names of fields, found something else", id="directive-list"),
+        line("routes: [{cache_control: {ext: null}}]", "routes[0].cache_control.ext: expected true, a word or a number, found null", id="directive-null"),
+        line("routes: [{cache_control: {max_agee: 5}}]", 'routes[0].cache_control.max_agee: expected a directive of responses, found "max_agee"; did you mean "max_age"?', id="directive-misspelt"),
+        line("routes: [{cache_control: {a b: 5}}]", 'routes[0].cache_control."a b": expected the name of a directive such as max_age, found "a b"', id="directive-name"),
+        line("routes: [{cache_control: {public: true, private: true}}]", "routes[0].cache_control: expected either private or public, found both", id="private-and-public"),
+        line("routes: [{vary_on: User Agent}]", 'routes[0].vary_on[0]: expected the name of a field such as User-Agent, or cookie:NAME, found "User Agent"', id="vary-on"),
+        line("routes: [{vary_on: 'header:x'}]", 'routes[0].vary_on[0]: expected the name of a field such as User-Agent, or cookie:NAME, found "header:x"', id="vary-on-what"),
+        line("routes: [{status_ttl: {4x: 5}}]", 'routes[0].status_ttl.4x: expected a status such as 404, or a class such as 4xx, found "4x"', id="status"),
+        line("routes: [{status_ttl: {304: 5}}]", 'routes[0].status_ttl.304: expected a status that can be stored, found "304"', id="status-never-stored"),
+        line("routes: [{status_ttl: {404: x}}]", f'routes[0].status_ttl.404: expected {DURATION}, found "x"', id="status-duration"),
+        line("routes: [{query: {ignore: 'a=b'}}]", 'routes[0].query.ignore[0]: expected the name of a parameter, * standing for any text, found "a=b"', id="parameter"),
+        line("routes: [{remove_set_cookie: '*'}]", 'routes[0].remove_set_cookie[0]: expected the name of a cookie, found "*"; the whole name is needed', id="cookie-pattern"),
+        line("ALLOWED_HOSTS: 'a.org:80'", f'ALLOWED_HOSTS[0]: expected {HOST}, or *, found "a.org:80"; ports make no difference: did you mean "a.org"?', id="allowed-port"),
+        line("ALLOWED_HOSTS: ['a..b']", f'ALLOWED_HOSTS[0]: expected {HOST}, or *, found "a..b"', id="allowed-no-host"),
+        line("ALLOWED_HOSTS: ['[x]']", f"""ALLOWED_HOSTS[0]: expected {HOST}, or *, found "[x]"; At least 3 parts expected in 'x'""", id="allowed-no-ipv6"),
+        line("sites: {a: {}}", f"sites.a.hosts: expected {HOST}, found nothing; say which hosts the site has", id="site-without-hosts"),
+        line("sites: {a: {hosts: []}}", f"sites.a.hosts: expected {HOST}, or a list of them, found a list; the list is empty", id="site-with-no-host"),
+        line("sites: {a: {hosts: '*'}}", 'sites.a.hosts[0]: expected a host of this site, found "*"; hosts that no site names are those of upstream and routes at the top of the file', id="site-of-every-host"),
+        line("sites: {a: {hosts: x.org}, b: {hosts: [y.org, X.org.]}}", 'sites.b.hosts[1]: expected a host of one site, found "x.org"; sites.a.hosts[0] has it', id="host-of-two-sites"),
+        line("ALLOWED_HOSTS: [.a.org]\nsites: {a: {hosts: [x.a.org, a.org, b.org]}}", 'sites.a.hosts[2]: expected a host that ALLOWED_HOSTS allows, found "b.org"; add it there', at=3, id="site-not-allowed"),
+        line("sites: {a: {hosts: x.org, CACHE_MIDDLEWARE_ALIAS: b}}", 'sites.a.CACHE_MIDDLEWARE_ALIAS: expected a cache of CACHES ("default"), found "b"', id="site-alias"),
+        line("sites: {a: {hosts: x.org, routes: [{status_ttl: {1: 1}}]}}", 'sites.a.routes[0].status_ttl.1: expected a status such as 404, or a class such as 4xx, found "1"', id="route-of-a-site"),
+        line("sites: {a: {hosts: x.org, upstream: '127.0.0.1:8080'}}", f'sites.a.upstream.url: expected {URL}, found "127.0.0.1:8080"; did you mean "http://127.0.0.1:8080"?', id="site-upstream"),
+        line("sites: {a: {hosts: x.org, upstream: 'http://127.0.0.1:8080'}}", 'sites.a.upstream.url: expected an address that is not our own, found "http://127.0.0.1:8080"; listen[0] is "127.0.0.1:8080": requests would go round in a loop', id="site-loop"),
+        # languages and zones
+        line("USE_I18N: true", "LANGUAGES: expected the languages of the site, since USE_I18N is true, found none", at=0, id="no-languages"),
+        line("USE_I18N: true\nLANGUAGES: [de, es]", 'LANGUAGE_CODE: expected one of LANGUAGES, found "en-us"; it is the language of those who ask for none of the others', at=0, id="another-language"),
+        line("LANGUAGES: [en, no]", f"LANGUAGES: expected {LANGUAGES}, found a list", id="norwegian"),
+        line("LANGUAGES: 5", f"LANGUAGES: expected {LANGUAGES}, found 5", id="languages-number"),
+        line("LANGUAGE_CODE: e", 'LANGUAGE_CODE: expected a language code such as en-us, found "e"', id="language-code"),
+        line("USE_TZ: true", "timezone_from: expected cookie:NAME or header:NAME, since USE_TZ is true, found null", at=0, id="no-zone-source"),
+        line("timezone_from: query:tz", 'timezone_from: expected cookie:NAME or header:NAME, or null, found "query:tz"', id="zone-source"),
+        line("TIME_ZONE: Europe/Berlim", 'TIME_ZONE: expected a time zone such as Europe/Berlin, found "Europe/Berlim"; did you mean "Europe/Berlin"?', id="zone"),
         # databases
         line("DATABASES: sqlite", 'DATABASES: expected a mapping of names, found "sqlite"', id="databases-text"),
         line("DATABASES: {a: 1}", "DATABASES.a: expected a string, found 1; put it in quotes if that is the text you mean", id="database-number"),
@@ -283,7 +355,7 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("CACHES: {default: {BACKEND: redis, OPTIONS: {a: !x 1}}}", 'CACHES.default.OPTIONS.a: expected a plain value, found the tag "!x"', id="option-tag"),
         line(f"CACHES: {{default: {{BACKEND: redis, OPTIONS: {{a: {'[' * 17}{']' * 17}}}}}}}", "CACHES.default.OPTIONS: expected at most 1000 values, nested at most 16 deep, found more", id="options-too-deep"),
         line(f"CACHES: {{default: {{BACKEND: redis, OPTIONS: {{a: &a [{'1, ' * 40}], b: [{'*a, ' * 25}]}}}}}}", "CACHES.default.OPTIONS: expected at most 1000 values, nested at most 16 deep, found more", id="options-of-aliases"),
-        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX, VERSION, KEY_FUNCTION and SERIALIZER, found nothing", id="empty-cache"),
+        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX, VERSION, KEY_FUNCTION, SERIALIZER, DEADLINE, BREAKER_FAILURES and BREAKER_REST, found nothing", id="empty-cache"),
         line(
             "CACHES: {default: {BACKEND: locmem}, pages: {BACKEND: locmem}}\nCACHE_MIDDLEWARE_ALIAS: page",
             'CACHE_MIDDLEWARE_ALIAS: expected a cache of CACHES ("default" or "pages"), found "page"; did you mean "pages"?',
@@ -441,6 +513,13 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) ->
         "site.yaml:5: CACHES",
         "environment SITECACHE_WORKERS: workers",
         "upstream",
+    ]
+
+
+def test_sites_without_any_upstream(tmp_path: Path) -> None:
+    assert faults("sites:\n  a: {hosts: x.org}\nroutes: [{match: /a}]\n", tmp_path) == [
+        "site.yaml:3: routes: expected routes of a site, since there is no upstream for other hosts, found routes of its own",
+        "sites.a.upstream: expected the address of the application, found nothing; give it here, or at the top of the file for all sites",
     ]
 
 

@@ -233,7 +233,39 @@ def test_byte_order_mark_and_crlf(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [path.name for path in sorted(CONFIG.glob("*.yaml"))])
 def test_ready_configurations(name: str) -> None:
-    assert load(CONFIG / name, {}, {}).config.upstream.url == "http://127.0.0.1:8000"
+    upstream = load(CONFIG / name, {}, {}).config.upstream
+    assert upstream is not None
+    assert upstream.url == "http://127.0.0.1:8000"
+
+
+def test_sites_and_routes(tmp_path: Path) -> None:
+    text = UP + (
+        "ALLOWED_HOSTS: [.Example.ORG., '[::0001]', '*']\n"
+        "routes: [{match: [/a, '*.css'], cache_page: 5m, vary_on: [User-Agent, 'cookie:Lang'], status_ttl: {404: 30s, 5xx: 1}}]\n"
+        "sites: {s: {hosts: [A.org], upstream: 'http://127.0.0.1:9', routes: [{bypass: yes, hosts: [], methods: []}]}}\n"
+    )
+    config = loaded(text, tmp_path).config
+    assert config.ALLOWED_HOSTS == (".example.org", "[::1]", "*")
+    (route,) = config.routes
+    assert (route.match, route.cache_page, route.vary_on) == (("/a", "*.css"), 300, ("user-agent", "cookie:Lang"))
+    assert route.status_ttl == {"404": 30, "5xx": 1}
+    site = config.sites["s"]
+    assert site.hosts == ("a.org",)
+    assert site.upstream is not None
+    assert site.upstream.url == "http://127.0.0.1:9"
+    assert site.routes[0].bypass
+
+
+@pytest.mark.parametrize(
+    "given", ["[en, pt-br]", "[[en, English], [pt-br, Portugues]]", "'en, pt-br'", "[en, en, pt-br]"]
+)
+def test_languages_as_django_has_them(given: str, tmp_path: Path) -> None:
+    assert loaded(f"{UP}LANGUAGES: {given}\n", tmp_path).config.LANGUAGES == ("en", "pt-br")
+
+
+def test_where_a_zone_is_named(tmp_path: Path) -> None:
+    text = UP + "USE_TZ: true\nTIME_ZONE: Europe/Berlin\ntimezone_from: header:X-Zone\n"
+    assert loaded(text, tmp_path).config.timezone_from == "header:x-zone"
 
 
 def test_both_ready_configurations_are_there() -> None:
