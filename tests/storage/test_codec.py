@@ -10,14 +10,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.policy.key import PrimaryKey
+from proxy.policy.ranges import Extent
+from proxy.policy.stored import StoredResponse
 from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
 from tests.storage.test_responses import stored
 
 KEY = PrimaryKey(b"4:site3:/a?")
 OTHER = PrimaryKey(b"4:site3:/b?")
+
+
+def part(body: bytes, extent: Extent) -> StoredResponse:
+    whole = stored(body)
+    return StoredResponse(206, whole.head, body, whole.terms, extent)
+
+
 RECORDS: dict[str, Record] = {
     "response": stored(b"a page" * 9, (b"accept-language",)),
     "variant": Variant(b"0f", "ab" * 32, stored(b"hola")),
+    "part": part(b"of a page", Extent(10, 18, 100)),
     "index": VaryIndex(b"0f", ((b"accept-language",), (b"cookie", b"x-device")), {"ab" * 8: 5}),
 }
 BY_NAME = [pytest.param(record, id=name) for name, record in RECORDS.items()]
@@ -31,7 +41,26 @@ def plain(record: Record) -> object:
         case Variant(generation, digest, response):
             return generation, digest, plain(response)
         case response:
-            return response.status, response.head, response.body, response.terms
+            return response.status, response.head, response.body, response.terms, response.extent
+
+
+@pytest.mark.parametrize(
+    "extent",
+    [
+        pytest.param(Extent(0, 4, 10), id="longer-than-the-body"),
+        pytest.param(Extent(0, 2, 10), id="shorter-than-the-body"),
+        pytest.param(Extent(8, 11, 11), id="beyond-the-whole"),
+        pytest.param(Extent(-1, 2, 10), id="before-the-whole"),
+    ],
+)
+def test_a_part_that_contradicts_itself_is_damaged(extent: Extent) -> None:
+    with pytest.raises(DamagedRecordError):
+        decode(KEY, encode(KEY, part(b"four", extent)))
+
+
+def test_a_record_without_an_extent_is_a_complete_response() -> None:
+    assert b'"extent"' not in encode(KEY, stored(b"a page"))
+    assert plain(decode(KEY, encode(KEY, stored(b"a page")))) == plain(stored(b"a page"))
 
 
 @pytest.mark.parametrize("record", BY_NAME)

@@ -12,6 +12,7 @@ from proxy.message.fields import Fields
 from proxy.message.framing import NO_BODY
 from proxy.message.heads import Request
 from proxy.policy.key import Distinctions, PrimaryKey
+from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse, Terms
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.responses import MemoryResponses, NoResponses
@@ -97,6 +98,32 @@ def test_variants_are_selected_by_what_each_varies_by() -> None:
     assert shelf.body(PAGE, "accept-language: en", "accept-encoding: br") == b"br", "the latest of two that would do"
     assert shelf.body(PAGE, "accept-language: fr") is None
     assert shelf.body(OTHER, "accept-language: de") is None
+
+
+def test_a_complete_variant_is_selected_before_a_part() -> None:
+    shelf = Shelf()
+    shelf.put(PAGE, stored(b"whole", (b"accept",)), "accept: a")
+    whole = stored(b"part", (b"accept-language",))
+    shelf.put(PAGE, StoredResponse(206, whole.head, b"part", whole.terms, Extent(0, 3, 9)), "accept-language: de")
+    assert shelf.body(PAGE, "accept: a", "accept-language: de") == b"whole"
+    assert shelf.body(PAGE, "accept: b", "accept-language: de") == b"part"
+
+
+def test_a_revision_sees_what_is_there_and_may_leave_it() -> None:
+    shelf = Shelf()
+    seen: list[object] = []
+
+    def leave(current: StoredResponse | None, specs: object) -> None:
+        seen.append((None if current is None else current.body, specs))
+
+    shelf.responses.revise(PAGE, asking(), leave, UnixTime(1000.0))
+    shelf.put(PAGE, stored(b"one"))
+    shelf.responses.revise(PAGE, asking(), leave, UnixTime(1000.0))
+    assert seen == [(None, ()), (b"one", ((),))]
+    shelf.responses.revise(PAGE, asking(), lambda *_: (stored(b"two"), LATER), UnixTime(1000.0))
+    assert shelf.body(PAGE) == b"two"
+    NoResponses().revise(PAGE, asking(), leave, UnixTime(1000.0))
+    assert len(seen) == 2
 
 
 def test_a_response_that_does_not_vary_takes_the_place_of_all_variants() -> None:
