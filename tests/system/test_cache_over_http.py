@@ -39,6 +39,19 @@ def test_what_the_document_shows_with_curl(tmp_path: Path) -> None:
     assert "warning" not in process.output().lower()
 
 
+def test_clients_of_the_site_do_not_come_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(f"admin: {{token: {TOKEN}}}\n")
+    process, port = start_proxy(NOWHERE, "--config", str(file))
+    try:
+        header = f"Authorization: Bearer {TOKEN}"
+        ask = ["curl", "--silent", "--header", header, f"http://127.0.0.1:{port}/-/cache/default/k", "--write-out"]
+        said = subprocess.run([*ask, "%{http_code}"], capture_output=True, text=True, check=True).stdout
+        assert said.endswith("502"), "it is a page of the application, which is not there"
+    finally:
+        process.stop()
+
+
 def test_without_a_token_there_is_nothing(tmp_path: Path) -> None:
     process, _ = start_proxy(NOWHERE)
     try:
