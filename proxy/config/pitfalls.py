@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
 from proxy.config.load import BY_DEFAULT, Loaded
-from proxy.config.model import CacheOptions, ClientCacheControl, Config
+from proxy.config.model import CacheOptions, ClientCacheControl, Config, SetCookie
 from proxy.config.routes import page_aliases, route_lists, upstreams
 from proxy.config.units import show_bytes
 from proxy.config.wording import listed, quoted
@@ -131,6 +131,14 @@ def _session_cookies(loaded: Loaded, _: Around) -> Iterator[str]:
             )
 
 
+def _set_cookie(loaded: Loaded, _: Around) -> Iterator[str]:
+    if loaded.config.set_cookie is SetCookie.EXPLICIT:
+        yield (
+            "set_cookie: explicit: a cookie in a response that says how long it is fresh is set in every visitor's "
+            "browser: if it is a session, they all share it"
+        )
+
+
 def _proxies(loaded: Loaded, _: Around) -> Iterator[str]:
     config = loaded.config
     for network in config.trusted_proxies:
@@ -177,6 +185,7 @@ _CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
     _unreached_routes,
     _pickles,
     _session_cookies,
+    _set_cookie,
     _proxies,
     _same_port,
     _certificates,

@@ -39,7 +39,7 @@ from proxy.policy.partial import Received, complete, completing_fields, stands_a
 from proxy.policy.patching import patched
 from proxy.policy.ranges import stated_extent
 from proxy.policy.stored import StoredResponse, Terms
-from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields
+from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields, without
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.upstream.connection import Answer, Ask
 
@@ -63,6 +63,8 @@ class Job:
     whole: bool = False
     """Ask for the whole response, whatever part of it the client wants: it may be stored."""
     times: tuple[UnixTime, UnixTime] = field(default=(UnixTime(0), UnixTime(0)))
+    own: list[RawField] = field(default_factory=list)
+    """Fields of the response that are for the client of this exchange only (RFC 9111 §5.2.2.4, §5.2.2.7)."""
 
     def outcome(self) -> Outcome:
         """Return what Cache-Status begins with."""
@@ -217,8 +219,8 @@ class Fetcher:
                 self._flights.invalidate(primary, job.times[1])
                 route.responses.invalidate(primary)
         match self._storing(job, answer):
-            case Store(terms, retention):
-                self._store(job, answer, terms, retention)
+            case Store() as store:
+                self._store(job, answer, store)
             case Discard(why):
                 self._discard(job, answer, why)
             case never:
@@ -234,14 +236,16 @@ class Fetcher:
             return Discard(Detail.UNDELIMITED)
         return storing
 
-    def _store(self, job: Job, answer: Answer, terms: Terms, retention: Seconds) -> None:
+    def _store(self, job: Job, answer: Answer, store: Store) -> None:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
         fields = [field for field in _passed_on(response, now) if field[0].lower() != b"age"]
-        head = _head(response, site_fields(fields, terms, exchange.route.rules, response.status))
-        pending = StoredResponse(response.status, head, b"", terms, stated_extent(response))
-        self._share(job, answer, pending, retention)
+        fields = site_fields(fields, store.terms, exchange.route.rules, response.status)
+        job.own = [field for field in fields if field[0].lower() in store.withheld]
+        head = _head(response, without(fields, store.withheld))
+        pending = StoredResponse(response.status, head, b"", store.terms, stated_extent(response))
+        self._share(job, answer, pending, store.retention)
 
     def _share(
         self, job: Job, answer: Answer, pending: StoredResponse, retention: Seconds, part: StoredResponse | None = None
@@ -281,6 +285,9 @@ class Fetcher:
         outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
         outcome.ttl = int(terms.lifetime - terms.age(job.times[1]))
         answer.body.attach(body if part is None else _around(body, part))
+        if job.own:
+            head = pending.head + serialise(job.own)
+            pending = StoredResponse(pending.status, head, b"", terms, pending.extent)
         self._replies.stream(exchange, pending, body, framing, outcome, aged=b"age" in response.fields)
 
     def _discard(self, job: Job, answer: Answer, why: Detail) -> None:

@@ -19,14 +19,18 @@ _MONTHS = {m: i + 1 for i, m in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep 
 _DAY = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _CLOCK = rb"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)"
 _DATES = (
-    # IMF-fixdate, RFC 850 and asctime: RFC 9110 §5.6.7.
-    re.compile(_DAY + rb", (?P<day>\d\d) (?P<month>[A-Z][a-z]{2}) (?P<year>\d{4}) " + _CLOCK + rb" GMT"),
+    # IMF-fixdate, RFC 850 and asctime (RFC 9110 §5.6.7), in any case (RFC 9111 §4.2).
     re.compile(
-        rb"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>\d\d)-(?P<month>[A-Z][a-z]{2})-(?P<short>\d\d) "
-        + _CLOCK
-        + rb" GMT"
+        _DAY + rb", (?P<day>\d\d) (?P<month>[A-Z]{3}) (?P<year>\d{4}) " + _CLOCK + rb" GMT",
+        re.IGNORECASE,
     ),
-    re.compile(_DAY + rb" (?P<month>[A-Z][a-z]{2}) (?P<day>[ \d]\d) " + _CLOCK + rb" (?P<year>\d{4})"),
+    re.compile(
+        rb"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, (?P<day>\d\d)-(?P<month>[A-Z]{3})-(?P<short>\d\d) "
+        + _CLOCK
+        + rb" GMT",
+        re.IGNORECASE,
+    ),
+    re.compile(_DAY + rb" (?P<month>[A-Z]{3}) (?P<day>[ \d]\d) " + _CLOCK + rb" (?P<year>\d{4})", re.IGNORECASE),
 )
 _YEAR = 31556952
 """The mean length of a year in seconds."""
@@ -76,7 +80,7 @@ def parse_entity_tags(value: bytes) -> list[tuple[bool, bytes]] | None:
 
 
 def parse_date(value: bytes, now: UnixTime) -> UnixTime | None:
-    """Read an HTTP date in any of the three forms of RFC 9110 §5.6.7; None for anything else.
+    """Read an HTTP date in any of the three forms of RFC 9110 §5.6.7, whatever its case; None for anything else.
 
     ``now`` decides the century of a two-digit year: one more than fifty years ahead is in the past.
     """
@@ -89,7 +93,7 @@ def parse_date(value: bytes, now: UnixTime) -> UnixTime | None:
 
 def _moment(matched: re.Match[bytes], now: UnixTime) -> UnixTime | None:
     parts = matched.groupdict()
-    month = _MONTHS.get(parts["month"])
+    month = _MONTHS.get(parts["month"].capitalize())
     if month is None:
         return None
     day = int(parts["day"])

@@ -130,6 +130,8 @@ class Store:
     terms: Terms
     retention: Seconds
     """How long it is of use, stale or not: the timeout to give to the storage."""
+    withheld: frozenset[bytes] = frozenset()
+    """The lower-case names of fields that stay out of it (RFC 9111 §3.1)."""
 
 
 @dataclass(frozen=True, slots=True)

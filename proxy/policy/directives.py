@@ -22,8 +22,11 @@ def parse_directives(value: bytes | None) -> Directives:
     directives: Directives = {}
     for member in members(value):
         name, equals, argument = member.partition(b"=")
-        if TOKEN.fullmatch(name):
-            directives.setdefault(name.lower(), unquote(argument) if equals else None)
+        bare = name.rstrip(b" \t")
+        if TOKEN.fullmatch(bare):
+            # White space before the sign is no grammar: what forbids still does, and no number is read.
+            read = unquote(argument) if bare == name else b""
+            directives.setdefault(bare.lower(), read if equals else None)
     return directives
 
 

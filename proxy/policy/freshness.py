@@ -10,16 +10,19 @@ from proxy.policy.directives import Directives, delta_seconds
 _STALE = Seconds(0)
 
 
-def explicit_lifetime(directives: Directives, fields: Fields, date_value: UnixTime) -> Seconds | None:
+def explicit_lifetime(
+    directives: Directives, fields: Fields, date_value: UnixTime, *, is_targeted: bool = False
+) -> Seconds | None:
     """Return the lifetime the origin gave (§4.2.1), or None when it gave none.
 
+    Expires is for others where the directives are those of a targeted field (RFC 9213 §2.2).
     Freshness information that cannot be read makes the response stale, as §4.2.1 encourages.
     """
     for name in (b"s-maxage", b"max-age"):
         if name in directives:
             lifetime = delta_seconds(directives[name])
             return _STALE if lifetime is None else lifetime
-    lines = fields.lines(b"expires")
+    lines = [] if is_targeted else fields.lines(b"expires")
     if not lines:
         return None
     if len(lines) > 1:

@@ -23,12 +23,12 @@ def invalidated(request: Request, response: Response) -> tuple[Request, ...]:
     targets = [request.target]
     for name in _LOCATIONS:
         value = response.fields.get(name)
-        if value is not None and (target := _same_origin(request, value)) is not None and target not in targets:
+        if value is not None and (target := same_origin(request, value)) is not None and target not in targets:
             targets.append(target)
     return tuple(replace(request, method=b"GET", target=target) for target in targets)
 
 
-def _same_origin(request: Request, reference: bytes) -> bytes | None:
+def same_origin(request: Request, reference: bytes) -> bytes | None:
     """Return the target a reference means, when it is on the request's origin."""
     base = b"%b://%b%b" % (request.scheme, request.host, request.target)
     try:

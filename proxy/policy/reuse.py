@@ -95,7 +95,10 @@ def _client_refuses(asked: RequestTerms, stored: StoredResponse, now: UnixTime) 
     age = terms.age(now)
     if asked.no_cache:
         return Detail.REQUEST_NO_CACHE
-    if asked.max_age is not None and age > asked.max_age and not _stale_enough(asked, age - asked.max_age):
+    # RFC 8246 §2.1: what is immutable has not changed however old it is; no-cache is a signal, and this is a reload.
+    is_pinned = terms.immutable and now < stored.fresh_until
+    too_old = asked.max_age is not None and age > asked.max_age and not _stale_enough(asked, age - asked.max_age)
+    if too_old and not is_pinned:
         return Detail.REQUEST_MAX_AGE
     if asked.min_fresh is not None and terms.lifetime - age < asked.min_fresh:
         return Detail.REQUEST_MIN_FRESH

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from proxy.config.model import ClientCacheControl
+from proxy.config.model import ClientCacheControl, SetCookie
 from proxy.config.units import Bytes, Seconds
+from proxy.policy.heuristic import NO_GUESS, Heuristic
 from proxy.policy.key import Distinctions
 
 
@@ -32,3 +33,12 @@ class Rules:
     """``cookie:NAME`` for each single cookie that responses vary by, whatever their Vary says."""
     downstream_headers: bool = True
     """Write the operator's lifetime into Expires and Cache-Control."""
+    targeted: tuple[bytes, ...] = ()
+    """Names of fields that count before Cache-Control, in lower case, the most applicable first (RFC 9213)."""
+    heuristic: Heuristic = NO_GUESS
+    """For responses that neither their origin nor the operator gave a lifetime."""
+    set_cookie: SetCookie = SetCookie.NEVER
+    store_post: bool = False
+    """Answer GET with what came as the answer to POST, where it says that it may (RFC 9110 §9.3.3)."""
+    stale_after_s_maxage: bool = False
+    """Believe an origin that allows stale responses beside s-maxage, which forbids them (RFC 9111 §5.2.2.10)."""

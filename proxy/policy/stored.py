@@ -30,6 +30,10 @@ class Terms:
     last_modified: bytes | None
     vary: tuple[bytes, ...]
     """The lower-case names of the request fields that select it (§4.1), sorted."""
+    unsaid: bool = False
+    """The lifetime is not the origin's, and nobody else is told of it: a guess (§4.2.2), or beside a targeted field."""
+    immutable: bool = False
+    """A reload is no reason to validate it while it is fresh (RFC 8246 §2)."""
 
     @property
     def has_validator(self) -> bool:

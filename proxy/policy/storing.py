@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import re
 
+from proxy.config.model import SetCookie
 from proxy.config.units import Seconds, UnixTime
 from proxy.message.fields import Fields, RawField
-from proxy.message.grammar import format_date, members, tokens
+from proxy.message.grammar import TOKEN, format_date, members, tokens
 from proxy.message.heads import Request, Response
 from proxy.policy.cookies import SINGLE_COOKIE
 from proxy.policy.decisions import Detail, Discard, Store, Storing
 from proxy.policy.directives import Directives, RequestTerms, delta_seconds, parse_directives
 from proxy.policy.freshness import age_value, corrected_initial_age, date_value, explicit_lifetime
+from proxy.policy.heuristic import heuristic_lifetime
+from proxy.policy.posting import answers_get
 from proxy.policy.ranges import stated_extent
 from proxy.policy.rules import Rules
+from proxy.policy.said import Said, said
 from proxy.policy.stored import Terms
 
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
 _SHARED_BY = (b"public", b"s-maxage", b"must-revalidate")
+
+#: RFC 9110 §15: the final statuses that we know, and whose caching requirements there are we meet (RFC 9111 §5.2.2.3).
+_UNDERSTOOD = frozenset(
+    (*range(200, 207), *range(300, 306), 307, 308, *range(400, 418), 421, 422, 426, *range(500, 506))
+) - {304}
 
 #: Reasons to discard a response that would hold whoever had asked.
 _WHOEVER_ASKS = frozenset(
@@ -29,6 +38,8 @@ _WHOEVER_ASKS = frozenset(
 
 #: §5.2.2.2, §5.2.2.8, §5.2.2.10
 _NEVER_STALE = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
+#: RFC 5861
+_STALE_ALLOWED = frozenset((b"stale-while-revalidate", b"stale-if-error"))
 _MAX_AGE = re.compile(rb"(?:s-maxage|max-age)[ \t]*(?:=|\Z)", re.IGNORECASE)
 
 #: How long a stale response with a validator is kept for the chance that it still holds.
@@ -43,62 +54,92 @@ def decide_storing(
     rules: Rules,
 ) -> Storing:
     """Say whether to store a response; ``times`` are request_time and response_time (§4.2.3)."""
-    if request.method != b"GET":
+    if request.method != b"GET" and not (rules.store_post and answers_get(request, response)):
         return Discard(Detail.METHOD)
     if asked.no_store:
         return Discard(Detail.REQUEST_NO_STORE)
-    directives = parse_directives(response.fields.get(b"cache-control"))
-    vary = vary_names(response.fields)
-    if vary is not None and (more := (*rules.varied_cookies, *rules.distinctions.varied(request, response.fields))):
-        vary = tuple(sorted({*vary, *more}))
-    if (forbidden := _forbidden(request, response, directives, vary)) is not None:
+    words = said(response.fields, rules.targeted)
+    vary = _varied_by(request, response, rules)
+    if (forbidden := _forbidden(request, response, words, vary, rules)) is not None:
         return Discard(forbidden)
-    terms = _terms(response, directives, vary or (), times, rules)
-    if terms is None or (response.status == 206 and not terms.explicit):
+    terms = _terms(response, words, vary or (), times, rules)
+    if terms is None or (not terms.explicit and (response.status == 206 or request.method != b"GET")):
         return Discard(Detail.NO_FRESHNESS)
-    if not terms.explicit and (personal := _personal(request, terms, directives, rules)) is not None:
+    if not terms.explicit and (personal := _personal(request, response, terms, words, rules)) is not None:
         return Discard(personal)
-    reusable = terms.lifetime > terms.age(times[1]) and not terms.no_cache
-    refreshable = terms.stale_while_revalidate > 0 and not terms.no_cache
-    if not reusable and not terms.has_validator and not refreshable:
+    if not _is_of_use(terms, times[1]):
         return Discard(Detail.NOT_REUSABLE)
     length = response.fields.get(b"content-length")
     if length is not None and int(length) > rules.stored_body:
         return Discard(Detail.TOO_LARGE)
-    return Store(terms, retention(terms, rules))
+    return Store(terms, retention(terms, rules), words.withheld)
+
+
+def _is_of_use(terms: Terms, now: UnixTime) -> bool:
+    """Tell whether it could answer anything: while it is fresh, after a validation, or while it is refreshed."""
+    if terms.has_validator:
+        return True
+    return not terms.no_cache and (terms.lifetime > terms.age(now) or terms.stale_while_revalidate > 0)
+
+
+def _varied_by(request: Request, response: Response, rules: Rules) -> tuple[bytes, ...] | None:
+    """Return what a response varies by in its own words and in the operator's; None for everything."""
+    vary = vary_names(response.fields)
+    more = (*rules.varied_cookies, *rules.distinctions.varied(request, response.fields))
+    return tuple(sorted({*vary, *more})) if more and vary is not None else vary
 
 
 def _forbidden(
-    request: Request, response: Response, directives: Directives, vary: tuple[bytes, ...] | None
+    request: Request, response: Response, words: Said, vary: tuple[bytes, ...] | None, rules: Rules
 ) -> Detail | None:
     """What forbids storing whatever the freshness: one rule a rung."""
-    status = response.status
-    if status < 200 or status == 304:
-        return Detail.STATUS
-    if status != 206 and b"content-range" in response.fields:
-        return Detail.PARTIAL_CONTENT
-    if status == 206 and stated_extent(response) is None:
-        # §3.3: what is not one part that agrees with itself, we do not understand.
-        return Detail.PARTIAL_CONTENT
+    directives = words.directives
+    if (unusable := _unusable(request, response, directives)) is not None:
+        return unusable
     if response.is_event_stream:
         # It has no end, and each client's begins when the client comes.
         return Detail.EVENT_STREAM
-    if b"no-store" in directives:
+    if b"no-store" in directives and b"must-understand" not in directives:
         return Detail.NO_STORE
     if b"private" in directives:
         return Detail.PRIVATE
     if vary is None:
         return Detail.VARY_STAR
-    if b"set-cookie" in response.fields:
+    if rules.set_cookie is SetCookie.NEVER and _sets_cookie(response, words):
         return Detail.SET_COOKIE
     if b"authorization" in request.fields and not any(name in directives for name in _SHARED_BY):
         return Detail.AUTHORIZATION
     return None
 
 
-def _personal(request: Request, terms: Terms, directives: Directives, rules: Rules) -> Detail | None:
+def _unusable(request: Request, response: Response, directives: Directives) -> Detail | None:
+    """Why no other request could be answered with a response of this status.
+
+    A Content-Range means something in a 206 and a 416 only (RFC 9110 §14.4).
+    """
+    status = response.status
+    if status < 200 or status == 304:
+        return Detail.STATUS
+    if b"must-understand" in directives and status not in _UNDERSTOOD:
+        return Detail.STATUS
+    if status == 206 and stated_extent(response) is None:
+        # §3.3: what is not one part that agrees with itself, we do not understand.
+        return Detail.PARTIAL_CONTENT
+    if status == 416 and b"range" in request.fields:
+        # It is about the range, which is in no key.
+        return Detail.PARTIAL_CONTENT
+    return None
+
+
+def _sets_cookie(response: Response, words: Said) -> bool:
+    return b"set-cookie" in response.fields and b"set-cookie" not in words.withheld
+
+
+def _personal(request: Request, response: Response, terms: Terms, words: Said, rules: Rules) -> Detail | None:
     """What makes a response without explicit freshness personal, for all we know (DESIGN §5)."""
-    if b"authorization" in request.fields and b"public" not in directives:
+    if _sets_cookie(response, words):
+        return Detail.SET_COOKIE
+    if b"authorization" in request.fields and b"public" not in words.directives:
         # must-revalidate satisfies §3.5, but says nothing about whom a page is for.
         return Detail.AUTHORIZATION
     return Detail.COOKIE if personal_cookies(request, terms, rules) else None
@@ -119,19 +160,25 @@ def personal_cookies(request: Request, terms: Terms, rules: Rules) -> bool:
 
 def _terms(
     response: Response,
-    directives: Directives,
+    words: Said,
     vary: tuple[bytes, ...],
     times: tuple[UnixTime, UnixTime],
     rules: Rules,
 ) -> Terms | None:
-    fields = response.fields
+    fields, directives = response.fields, words.directives
     request_time, response_time = times
     date = date_value(fields, response_time)
-    lifetime = explicit_lifetime(directives, fields, date)
+    lifetime = explicit_lifetime(directives, fields, date, is_targeted=words.is_targeted)
     explicit = lifetime is not None
     no_cache = b"no-cache" in directives
     given = _given_lifetime(response.status, lifetime, rules)
-    if given is not None:
+    unsaid = words.is_targeted and (rules.cache_page is None or response.status != 200)
+    if given is None and not explicit:
+        lifetime = heuristic_lifetime(response, directives, date, rules.heuristic)
+        unsaid = True
+        if lifetime is None and no_cache and response.status == 200:
+            lifetime = Seconds(0)
+    elif given is not None:
         lifetime = given
         date = response_time
     if lifetime is None or not (lifetime or explicit or no_cache):
@@ -142,14 +189,24 @@ def _terms(
         lifetime=lifetime,
         explicit=explicit,
         no_cache=no_cache,
-        # §5.2.2.10: what s-maxage means goes with it where the operator's lifetime stands in its place.
-        must_revalidate=any(name in directives for name in (_NEVER_STALE[:2] if given else _NEVER_STALE)),
+        must_revalidate=_must_revalidate(directives, rules, overridden=bool(given)),
         stale_while_revalidate=_while_revalidate(directives, rules),
         stale_if_error=delta_seconds(directives.get(b"stale-if-error")),
         etag=fields.get(b"etag"),
         last_modified=fields.get(b"last-modified"),
         vary=vary,
+        unsaid=unsaid and not explicit,
+        immutable=b"immutable" in directives,
     )
+
+
+def _must_revalidate(directives: Directives, rules: Rules, *, overridden: bool) -> bool:
+    """Tell whether a response must never be served stale (§4.2.4).
+
+    What s-maxage means (§5.2.2.10) goes with it where the operator's lifetime stands in its place.
+    """
+    believed = rules.stale_after_s_maxage and not _STALE_ALLOWED.isdisjoint(directives)
+    return any(name in directives for name in (_NEVER_STALE[:2] if overridden or believed else _NEVER_STALE))
 
 
 def _given_lifetime(status: int, explicit: Seconds | None, rules: Rules) -> Seconds | None:
@@ -160,7 +217,7 @@ def _given_lifetime(status: int, explicit: Seconds | None, rules: Rules) -> Seco
         return None
     lifetimes = rules.status_lifetimes
     lifetime = lifetimes.get(status, lifetimes.get(status // 100))
-    return rules.site_lifetime if lifetime is None and status == 200 else lifetime
+    return rules.site_lifetime or None if lifetime is None and status == 200 else lifetime
 
 
 def _while_revalidate(directives: Directives, rules: Rules) -> Seconds:
@@ -188,7 +245,8 @@ def vary_names(fields: Fields) -> tuple[bytes, ...] | None:
     if value is None:
         return ()
     names = set(tokens(value))
-    return None if b"*" in names else tuple(sorted(names))
+    # What is no name of a field, as "*" in quotation marks, is as little known to match.
+    return None if b"*" in names or not all(map(TOKEN.fullmatch, names)) else tuple(sorted(names))
 
 
 def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 200) -> list[RawField]:
@@ -199,7 +257,7 @@ def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 2
     """
     raw = _with_vary(raw, terms.vary)
     overridden = rules.cache_page is not None and status == 200
-    if terms.no_cache or not rules.downstream_headers or not (overridden or not terms.explicit):
+    if terms.no_cache or terms.unsaid or not rules.downstream_headers or not (overridden or not terms.explicit):
         return raw
     return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=terms.explicit)
 
@@ -218,6 +276,11 @@ def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: Uni
     return with_lifetime(raw, Seconds(0), now, replaced=True)
 
 
+def without(raw: list[RawField], withheld: frozenset[bytes]) -> list[RawField]:
+    """Return the fields of a response that may be stored (§3.1); ``withheld`` are lower-case names."""
+    return [field for field in raw if field[0].lower() not in withheld] if withheld else raw
+
+
 def with_lifetime(raw: list[RawField], lifetime: Seconds, until: UnixTime, *, replaced: bool) -> list[RawField]:
     """Return the fields with this lifetime; ``replaced`` says that they may state another."""
     said = [value for name, value in raw if name.lower() == b"cache-control" and value]
@@ -232,7 +295,7 @@ def without_lifetime(raw: list[RawField], terms: Terms) -> list[RawField]:
     """Return the fields of a stored response that the origin stated: what ``site_fields`` wrote is taken back."""
     stated: list[RawField] = []
     single = b"cookie" not in terms.vary and any(name.startswith(SINGLE_COOKIE) for name in terms.vary)
-    ours = not terms.explicit and not terms.no_cache
+    ours = not terms.explicit and not terms.no_cache and not terms.unsaid
     for name, value in raw:
         lower = name.lower()
         if lower == b"expires" and ours:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from proxy.config.model import SetCookie
 from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
 from proxy.message.fields import Fields, RawField, serialise
@@ -14,7 +15,7 @@ from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import end_to_end
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, site_fields, without_lifetime
+from proxy.policy.storing import decide_storing, site_fields, without, without_lifetime
 
 #: RFC 5861 §4
 _ERRORS = frozenset({500, 502, 503, 504})
@@ -78,7 +79,7 @@ def _freshen(
     request: Request, stored: StoredResponse, answer: Response, times: tuple[UnixTime, UnixTime], rules: Rules
 ) -> Freshen | AskAgain:
     """Give the stored response the fields of the 304 and terms made from both (§3.2, §4.3.4)."""
-    if b"set-cookie" in answer.fields:
+    if b"set-cookie" in answer.fields and rules.set_cookie is SetCookie.NEVER:
         # The cookie is for this client only; it gets a response of its own, which is not stored.
         return AskAgain()
     stated = Fields(without_lifetime(stored.fields().raw, stored.terms))
@@ -87,9 +88,9 @@ def _freshen(
     match decide_storing(request, NO_TERMS, whole, times, rules):
         case Discard():
             return AskAgain()
-        case Store(terms, retention):
+        case Store(terms, retention, withheld):
             line, _, _ = stored.head.partition(b"\r\n")
-            raw = site_fields(fields.raw, terms, rules, stored.status)
+            raw = without(site_fields(fields.raw, terms, rules, stored.status), withheld)
             if b"date" not in fields:
                 raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")

@@ -22,6 +22,8 @@ from proxy.policy.stored import StoredResponse, Terms
 
 _FORM = b"scp2"
 """Sitecache page, form 2; what changes the form changes the number, and older ones become misses."""
+_MARKS = ("unsaid", "immutable")
+"""Of the terms: those that are written only where they are true."""
 _SUM = struct.Struct(">I")
 _SIZES = struct.Struct(">III")
 _START = len(_FORM) + _SUM.size
@@ -141,6 +143,7 @@ def _response_out(response: StoredResponse) -> dict[str, object]:
         "etag": None if terms.etag is None else _text(terms.etag),
         "modified": None if terms.last_modified is None else _text(terms.last_modified),
         "vary": [_text(name) for name in terms.vary],
+        **{name: True for name in _MARKS if getattr(terms, name)},
     }
 
 
@@ -157,6 +160,7 @@ def _terms(meta: Mapping[str, Any]) -> Terms:
         etag=None if etag is None else _bytes(etag),
         last_modified=None if modified is None else _bytes(modified),
         vary=tuple(map(_bytes, _a(list, meta["vary"]))),
+        **{name: _a(bool, meta.get(name, False)) for name in _MARKS},
     )
 
 

@@ -23,7 +23,6 @@ BASIC = "authorization: Basic eA=="
         pytest.param([FRESH, "vary: *"], "vary-star", id="vary-star"),
         pytest.param([FRESH, "vary: accept, *"], "vary-star", id="vary-star-among-others"),
         pytest.param([FRESH, "set-cookie: a=b"], "set-cookie", id="set-cookie"),
-        pytest.param([FRESH, "content-range: bytes 0-9/10"], "partial-content", id="content-range-in-a-200"),
         pytest.param(["cache-control: max-age=0"], "not-reusable", id="stale-at-once-without-validator"),
         pytest.param(["expires: 0"], "not-reusable", id="expires-0"),
         pytest.param(["cache-control: no-cache"], "not-reusable", id="no-cache-without-validator"),

@@ -150,8 +150,12 @@ def test_entity_tags_never_raise(value: bytes) -> None:
         pytest.param(b"Sunday, 06-Nov-94 08:49:37 GMT", id="rfc850"),
         pytest.param(b"Sun Nov  6 08:49:37 1994", id="asctime"),
         pytest.param(b"Sun Nov 06 08:49:37 1994", id="asctime-two-digits"),
+        pytest.param(b"SUN, 06 nov 1994 08:49:37 gMT", id="imf-fixdate-in-any-case"),
+        pytest.param(b"SUNDAY, 06-NOV-94 08:49:37 gmt", id="rfc850-in-any-case"),
+        pytest.param(b"sun nOV  6 08:49:37 1994", id="asctime-in-any-case"),
     ],
 )
+@pytest.mark.rfc(9111, "4.2")
 def test_the_three_forms_of_a_date(value: bytes) -> None:
     assert parse_date(value, at(2026)) == EPOCH_1994
 
@@ -189,9 +193,6 @@ def test_two_digit_years(value: bytes, now: UnixTime, expected: UnixTime | None)
         pytest.param(b"Sun, 06 Nov 1994 08:49:37 UTC", id="utc"),
         pytest.param(b"Sun, 06 Nov 1994 08:49:37 EST", id="other-zone"),
         pytest.param(b"Sun, 06 Nov 1994 08:49:37 +0000", id="offset"),
-        pytest.param(b"Sun, 06 Nov 1994 08:49:37 gmt", id="lower-case-zone"),
-        pytest.param(b"sun, 06 nov 1994 08:49:37 GMT", id="lower-case-names"),
-        pytest.param(b"Sun, 06 NOV 1994 08:49:37 GMT", id="upper-case-month"),
         pytest.param(b"Sun, 06 Foo 1994 08:49:37 GMT", id="no-such-month"),
         pytest.param(b"Sun Foo  6 08:49:37 1994", id="no-such-month-asctime"),
         pytest.param(b"Xyz, 06 Nov 1994 08:49:37 GMT", id="no-such-weekday"),

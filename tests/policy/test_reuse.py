@@ -213,3 +213,27 @@ def test_a_decision_is_about_the_very_response() -> None:
     assert isinstance(asked, Validate)
     assert served.stored is asked.stored is kept
     assert replace(asked, reason=ForwardReason.STALE) == asked
+
+
+@pytest.mark.rfc(8246, "2")
+@pytest.mark.rfc(8246, "2.1")
+@pytest.mark.parametrize(
+    ("asked", "said", "age", "expected"),
+    [
+        pytest.param("max-age=0", "max-age=60, immutable", 30, "serve", id="a-reload"),
+        pytest.param("max-age=10", "immutable, max-age=60", 30, "serve", id="another-age"),
+        pytest.param("max-age=0", "max-age=60, immutable=x", 30, "serve", id="arguments-have-no-meaning"),
+        pytest.param("no-cache", "max-age=60, immutable", 1, "validate request request-no-cache", id="a-signal"),
+        pytest.param(
+            "max-age=0", "max-age=60, immutable", 61, "validate request request-max-age", id="stale-as-any-other"
+        ),
+        pytest.param(
+            "max-age=0, immutable", "max-age=60", 1, "validate request request-max-age", id="no-request-directive"
+        ),
+        pytest.param(
+            "min-fresh=40", "max-age=60, immutable", 30, "validate request request-min-fresh", id="min-fresh-counts"
+        ),
+    ],
+)
+def test_immutable(asked: str, said: str, age: float, expected: str) -> None:
+    assert answer([f"Cache-Control: {said}", ETAG], [f"Cache-Control: {asked}"], age) == expected

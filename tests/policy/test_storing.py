@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from proxy.config.model import SetCookie
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.message.fields import Fields
 from proxy.message.heads import Request
@@ -14,7 +16,7 @@ from proxy.policy.directives import NO_TERMS, request_terms
 from proxy.policy.key import Distinctions
 from proxy.policy.languages import Languages
 from proxy.policy.stored import Terms
-from proxy.policy.storing import decide_storing, retention, site_fields, vary_names
+from proxy.policy.storing import decide_storing, retention, site_fields, vary_names, without, without_lifetime
 from proxy.policy.zones import Zones
 from tests.policy.making import (
     HOUR_AGO,
@@ -70,6 +72,11 @@ def terms(*lines: str, **more: Any) -> Terms:
         pytest.param([FRESH, "Set-Cookie2: a=b"], 200, 60, True, id="another-field-like-set-cookie"),
         pytest.param([FRESH, "Vary:"], 200, 60, True, id="vary-empty"),
         pytest.param([FRESH, "Vary: x-*"], 200, 60, True, id="vary-star-in-a-name"),
+        pytest.param([FRESH, "Cache-Control: must-understand, no-store"], 200, 60, True, id="must-understand"),
+        pytest.param([FRESH, "Cache-Control: no-store, must-understand"], 404, 60, True, id="must-understand-404"),
+        pytest.param([FRESH, "Content-Range: bytes 0-1/2"], 200, 60, True, id="content-range-means-nothing"),
+        pytest.param([FRESH, 'Cache-Control: private="x-a"'], 200, 60, True, id="private-fields"),
+        pytest.param([FRESH, 'Cache-Control: private="set-cookie"', "Set-Cookie: a=b"], 200, 60, True, id="no-cookie"),
         pytest.param([FRESH, "Content-Length: 1000"], 200, 60, True, id="just-small-enough"),
         pytest.param([FRESH, "Pragma: no-cache"], 200, 60, True, id="pragma-in-a-response-says-nothing"),
     ],
@@ -93,10 +100,17 @@ def test_stored(lines: list[str], status: int, lifetime: float, explicit: bool) 
         pytest.param([FRESH, "Cache-Control: no-store"], 200, Detail.NO_STORE, id="no-store-in-another-line"),
         pytest.param(['Cache-Control: x="a, no-store'], 200, Detail.NO_STORE, id="no-store-behind-an-open-quote"),
         pytest.param(["Cache-Control: ,,no-store"], 200, Detail.NO_STORE, id="no-store-behind-empty-members"),
-        pytest.param(["Cache-Control: must-understand, no-store"], 200, Detail.NO_STORE, id="must-understand"),
+        pytest.param([FRESH, "Cache-Control: must-understand"], 599, Detail.STATUS, id="must-understand"),
+        pytest.param(
+            [FRESH, "Cache-Control: must-understand, no-store"], 306, Detail.STATUS, id="must-understand-unused-status"
+        ),
         pytest.param(["Cache-Control: private, max-age=60"], 200, Detail.PRIVATE, id="private"),
         pytest.param(["Cache-Control: pRiVaTe, max-age=60"], 200, Detail.PRIVATE, id="private-in-odd-case"),
-        pytest.param(['Cache-Control: private="x-a", max-age=60'], 200, Detail.PRIVATE, id="private-fields"),
+        pytest.param(["Cache-Control: private=x-a, max-age=60"], 200, Detail.PRIVATE, id="private-unquoted-field"),
+        pytest.param(['Cache-Control: private="", max-age=60'], 200, Detail.PRIVATE, id="private-no-fields"),
+        pytest.param(['Cache-Control: private="etag"', FRESH], 200, Detail.PRIVATE, id="private-needed-field"),
+        pytest.param(['Cache-Control: private="x-a", private', FRESH], 200, Detail.PRIVATE, id="private-both-ways"),
+        pytest.param(["Cache-Control: no-store =x", FRESH], 200, Detail.NO_STORE, id="no-store-with-an-argument"),
         pytest.param(["Cache-Control: public, private, max-age=60"], 200, Detail.PRIVATE, id="private-and-public"),
         pytest.param([FRESH, "Vary: *"], 200, Detail.VARY_STAR, id="vary-star"),
         pytest.param([FRESH, "Vary: accept, *"], 200, Detail.VARY_STAR, id="vary-star-in-a-list"),
@@ -110,7 +124,6 @@ def test_stored(lines: list[str], status: int, lifetime: float, explicit: bool) 
             ["Cache-Control: public, max-age=60", "Set-Cookie: a"], 200, Detail.SET_COOKIE, id="set-cookie-public"
         ),
         pytest.param([FRESH], 206, Detail.PARTIAL_CONTENT, id="206"),
-        pytest.param([FRESH, "Content-Range: bytes 0-1/2"], 200, Detail.PARTIAL_CONTENT, id="content-range"),
         pytest.param([FRESH], 304, Detail.STATUS, id="304"),
         pytest.param([FRESH], 103, Detail.STATUS, id="103"),
         pytest.param([], 203, Detail.NO_FRESHNESS, id="203-without-freshness"),
@@ -212,7 +225,10 @@ def test_without_a_site_lifetime_only_explicit_freshness_stores() -> None:
     [
         pytest.param("max-age=60", {"no_cache": False, "must_revalidate": False, "stale_if_error": None}, id="plain"),
         pytest.param("no-cache", {"no_cache": True}, id="no-cache"),
-        pytest.param('no-cache="x-a", max-age=60', {"no_cache": True}, id="no-cache-fields"),
+        pytest.param('no-cache="x-a", max-age=60', {"no_cache": False}, id="no-cache-fields"),
+        pytest.param("no-cache=x-a, max-age=60", {"no_cache": True}, id="no-cache-unquoted-field"),
+        pytest.param('no-cache, no-cache="x-a", max-age=60', {"no_cache": True}, id="no-cache-both-ways"),
+        pytest.param("max-age=60, immutable", {"immutable": True}, id="immutable"),
         pytest.param("max-age=60, must-revalidate", {"must_revalidate": True}, id="must-revalidate"),
         pytest.param("max-age=60, proxy-revalidate", {"must_revalidate": True}, id="proxy-revalidate"),
         pytest.param("s-maxage=60", {"must_revalidate": True}, id="s-maxage"),
@@ -381,3 +397,111 @@ def test_a_cookie_with_the_name_of_a_varied_field_is_personal() -> None:
     site = rules(varied_cookies=(b"cookie:a",))
     decision = decide_storing(request("Cookie: a=1; accept=2"), NO_TERMS, response("Vary: Accept"), TIMES, site)
     assert decision == Discard(Detail.COOKIE)
+
+
+@pytest.mark.rfc(9111, "5.2.2.10")
+@pytest.mark.rfc(5861, "3")
+@pytest.mark.parametrize(
+    ("said", "believing", "never_stale"),
+    [
+        pytest.param("s-maxage=60, stale-while-revalidate=5", False, True, id="the-rfc"),
+        pytest.param("s-maxage=60, stale-while-revalidate=5", True, False, id="believed"),
+        pytest.param("s-maxage=60, stale-if-error=5", True, False, id="believed-about-errors"),
+        pytest.param("s-maxage=60", True, True, id="nothing-to-believe"),
+        pytest.param("s-maxage=60, stale-if-error=5, must-revalidate", True, True, id="must-revalidate-wins"),
+        pytest.param("s-maxage=60, stale-if-error=5, proxy-revalidate", True, True, id="proxy-revalidate-wins"),
+    ],
+)
+def test_stale_beside_s_maxage(said: str, believing: bool, never_stale: bool) -> None:
+    decision = decide(f"Cache-Control: {said}", stale_after_s_maxage=believing)
+    assert isinstance(decision, Store)
+    assert decision.terms.must_revalidate is never_stale
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        pytest.param([FRESH, "Set-Cookie: a=b"], None, id="explicit"),
+        pytest.param(["Set-Cookie: a=b"], Detail.SET_COOKIE, id="the-sites-lifetime"),
+        pytest.param([FRESH, "Set-Cookie: a=b", "Cache-Control: private"], Detail.PRIVATE, id="private"),
+    ],
+)
+def test_set_cookie_with_explicit_freshness(lines: list[str], why: Detail | None) -> None:
+    decision = decide(*lines, set_cookie=SetCookie.EXPLICIT)
+    assert isinstance(decision, Store) if why is None else decision == Discard(why)
+    assert decide(*lines) == Discard(why or Detail.SET_COOKIE), "never, unless it is set"
+
+
+@pytest.mark.rfc(9110, "14.2")
+@pytest.mark.rfc(9110, "15")
+def test_a_416_is_about_a_range() -> None:
+    assert decide(FRESH, status=416, asked_by=request("Range: bytes=9-")) == Discard(Detail.PARTIAL_CONTENT)
+    assert isinstance(decide(FRESH, status=416), Store)
+
+
+@pytest.mark.rfc(9213, "2.2")
+@pytest.mark.parametrize(
+    ("lines", "lifetime", "explicit"),
+    [
+        pytest.param(["CDN-Cache-Control: max-age=5", FRESH], 5, True, id="before-cache-control"),
+        pytest.param(["CDN-Cache-Control: max-age=5", "Cache-Control: no-store"], 5, True, id="before-no-store"),
+        pytest.param(["CDN-Cache-Control: max-age=5", "Cache-Control: private"], 5, True, id="before-private"),
+        pytest.param(["CDN-Cache-Control: max-age=5", "Expires: 0"], 5, True, id="before-expires"),
+        pytest.param(["CDN-Cache-Control: max-age=5, s-maxage=6"], 6, True, id="s-maxage-counts-there-too"),
+        pytest.param(["CDN-Cache-Control: none", f"Expires: {MINUTE_LATER}"], 600, False, id="expires-is-ignored"),
+        pytest.param(["CDN-Cache-Control: none", "Cache-Control: no-store"], 600, False, id="none"),
+        pytest.param(["CDN-Cache-Control: &", FRESH], 60, True, id="invalid"),
+    ],
+)
+def test_targeted_fields(lines: list[str], lifetime: float, explicit: bool) -> None:
+    decision = decide(*lines, targeted=(b"cdn-cache-control",))
+    assert isinstance(decision, Store)
+    assert (decision.terms.lifetime, decision.terms.explicit) == (lifetime, explicit)
+
+
+@pytest.mark.rfc(9213, "2.2")
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        pytest.param("no-store, max-age=60", Detail.NO_STORE, id="no-store"),
+        pytest.param("private, max-age=60", Detail.PRIVATE, id="private"),
+        pytest.param("no-cache, max-age=60", Detail.NOT_REUSABLE, id="no-cache-without-a-validator"),
+        pytest.param('max-age="60"', Detail.NOT_REUSABLE, id="wrong-type-is-stale"),
+        pytest.param("max-age=0", Detail.NOT_REUSABLE, id="stale"),
+    ],
+)
+def test_targeted_fields_that_forbid(said: str, why: Detail) -> None:
+    lines = (f"CDN-Cache-Control: {said}", FRESH, f"Expires: {MINUTE_LATER}")
+    assert decide(*lines, targeted=(b"cdn-cache-control",)) == Discard(why)
+
+
+@pytest.mark.rfc(9213, "2.2")
+def test_the_sites_lifetime_beside_a_targeted_field_is_nobody_elses() -> None:
+    site = rules(targeted=(b"cdn-cache-control",))
+    came = response("CDN-Cache-Control: none", "Cache-Control: no-store", "Expires: 0")
+    decision = decide_storing(request(), NO_TERMS, came, TIMES, site)
+    assert isinstance(decision, Store)
+    assert site_fields(came.fields.raw, decision.terms, site) == came.fields.raw
+    assert without_lifetime(came.fields.raw, decision.terms) == came.fields.raw
+    page = replace(site, cache_page=Seconds(30))
+    decision = decide_storing(request(), NO_TERMS, came, TIMES, page)
+    assert isinstance(decision, Store)
+    assert (b"Cache-Control", b"no-store, max-age=30") in site_fields(came.fields.raw, decision.terms, page)
+
+
+@pytest.mark.rfc(9111, "4.1")
+@pytest.mark.parametrize("vary", ['"*"', "a b", "accept, (", "a=b"])
+def test_a_vary_that_names_no_fields_matches_nothing(vary: str) -> None:
+    assert decide(FRESH, f"Vary: {vary}") == Discard(Detail.VARY_STAR)
+
+
+@pytest.mark.rfc(9111, "3.1")
+@pytest.mark.rfc(9111, "5.2.2.4")
+@pytest.mark.rfc(9111, "5.2.2.7")
+def test_what_stays_out_of_storage() -> None:
+    decision = decide(FRESH, 'Cache-Control: private="x-a", no-cache="X-B"')
+    assert isinstance(decision, Store)
+    assert decision.withheld == {b"x-a", b"x-b"}
+    raw = fields("X-A: 1", "x-b: 2", "x-a: 3", "x-c: 4").raw
+    assert without(raw, decision.withheld) == [(b"x-c", b"4")]
+    assert without(raw, frozenset()) == raw
