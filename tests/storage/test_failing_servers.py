@@ -15,7 +15,7 @@ from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.policy.key import Distinctions, PrimaryKey
 from proxy.storage.backends.base import Backend
-from proxy.storage.backends.memcached import PyMemcacheCache
+from proxy.storage.backends.memcached import PyLibMCCache, PyMemcacheCache
 from proxy.storage.backends.redis import RedisCache
 from proxy.storage.guard import Guards, Patience
 from proxy.storage.numbers import Failure
@@ -109,11 +109,21 @@ async def owing(proxy: Proxy, wanted: int = 1) -> None:
 # One of several.
 
 
-async def test_one_of_three_memcached_that_hangs_costs_its_own_pages_only(make: Make) -> None:
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(
+            lambda names: PyMemcacheCache.build(names, {"retry_timeout": 0, "dead_timeout": 0}), id="pymemcache"
+        ),
+        pytest.param(lambda names: PyLibMCCache.build(names, {"behaviors": {"ketama": True}}), id="pylibmc"),
+    ],
+)
+async def test_one_of_three_memcached_that_hangs_costs_its_own_pages_only(
+    make: Make, build: Callable[[list[str]], Backend]
+) -> None:
     with ExitStack() as stack:
         servers = [stack.enter_context(running("memcached", listen="tcp")) for _ in range(3)]
-        options = {"retry_timeout": 0, "dead_timeout": 0}
-        proxy = make(PyMemcacheCache.build([server.name for server in servers], options))
+        proxy = make(build([server.name for server in servers]))
         pages = [PrimaryKey(b"page %d" % number) for number in range(60)]
         await proxy.put(*pages)
         lost = {

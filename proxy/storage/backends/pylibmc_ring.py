@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import pylibmc
@@ -16,6 +16,7 @@ import pylibmc
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Pickled, Value
+from proxy.storage.backends.libmemcached import pick_of
 from proxy.storage.backends.memcached_ring import FLAG_BYTES, FLAG_LONG, FLAG_PICKLE, marked
 
 _Result = TypeVar("_Result")
@@ -48,7 +49,8 @@ class PylibmcRing:
         ``hint`` says what to do about a login that is refused.
         """
         self._names = ", ".join(servers)
-        self._is_alone = len(servers) == 1
+        pick = pick_of(servers, options.get("behaviors") or {})
+        self._pick = None if pick is None else lru_cache(maxsize=10_000)(pick)
         self._secret = str(options.get("password") or "")
         behaviors = _BEHAVIORS | dict(options.get("behaviors") or {})
         self._make = partial(_Client, list(servers), **{**options, "behaviors": behaviors})
@@ -74,7 +76,7 @@ class PylibmcRing:
     def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
         try:
             found: dict[str, Value] = self.client.get_multi(keys)
-            if not found and self._is_alone and self._tells:
+            if not found and self._pick is not None and self._tells:
                 # Of a server that is away it says that nothing was found.
                 self.client.get(keys[0])
         except pylibmc.Error as error:
@@ -151,14 +153,13 @@ class PylibmcRing:
         self._bear(None, self.client.flush_all)
 
     def name_of(self, key: str) -> str:
-        """libmemcached does not tell, where there are several."""
-        del key
-        return self._names if self._is_alone else ""
+        """Return the server that libmemcached should pick, where its behaviors are among those that are known here."""
+        return "" if self._pick is None else self._pick(key)
 
     def tell_losses(self) -> None:
-        """A deletion that did not reach its server is an error, and so is all else where there is only one server.
+        """A deletion that did not reach its server is an error, and so is all else where it is known which one it is.
 
-        Of several, one that is away must not be the reason to leave the others alone: reading there is a miss.
+        Of several, one that is away must not be the reason to leave the others alone: reading there is a miss then.
         """
         self._tells = True
 
@@ -186,7 +187,7 @@ class PylibmcRing:
             self._refused = f"{self._text(error)}{self._hint}"
         if self._refused:
             raise StorageError(f"memcached at {self._names}: {self._refused}") from None
-        if self._tells and self._is_alone:
+        if self._tells and self._pick is not None:
             raise StorageError(f"memcached at {self._names}: {self._text(error)}") from None
 
     def _text(self, error: Exception) -> str:
