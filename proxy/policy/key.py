@@ -21,6 +21,8 @@ VariantKey = NewType("VariantKey", bytes)
 """Of one stored response of it: the primary key and the values of the fields that Vary names."""
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+#: As a number: CPython 3.11 makes and drops an error for ``b"%" in target``, 0.14 against 0.02 us.
+_PERCENT = ord("%")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 #: §4.1 lets whitespace and empty members go where the field is defined to be a list, and only there.
@@ -38,7 +40,7 @@ def primary_key(scope: bytes, request: Request) -> PrimaryKey:
     Every part stands behind its length, so that no two lists of parts make the same key.
     """
     target = request.target
-    if b"%" in target:
+    if _PERCENT in target:
         target = normalise(target)
     key = b"%b%d:%b" % (_origin_key(scope, request.scheme, request.host), len(target), target)
     return PrimaryKey(key + _forwarded(request) if request.trusted else key)
