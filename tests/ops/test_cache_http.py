@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from proxy.cache.settings import of_mapping
 from proxy.ops.cache_http import add_caches
 from proxy.ops.cache_values import TYPED, read, write
 from tests.storage.own_caches import BrokenCache, PlainCache
+from tests.storage.servers import running
 
 TOKEN = "a-token-of-many-characters"
 Client = TestClient[web.Request, web.Application]
@@ -61,7 +63,7 @@ def at(target: str) -> URL:
 
 async def ask(client: Client, method: str, target: str, body: object = ..., **headers: str) -> tuple[int, Any]:
     """Return the status and what the JSON says."""
-    data = None if body is ... else json.dumps(body).encode()
+    data = None if body is ... else io.BytesIO(json.dumps(body).encode())
     given = {"Content-Type": "application/json"} if data is not None else {}
     async with client.request(method, at(target), data=data, headers=given | headers) as response:
         text = await response.text()
@@ -142,6 +144,28 @@ async def test_what_was_not_kept_is_told(client: Client) -> None:
     assert await ask(client, "POST", "full:set_many", {"a": 1, "k": large}) == (200, {"failed": ["k"]})
     assert (await ask(client, "PUT", "full/k", large))[0] == 507
     assert (await ask(client, "GET", "full/k"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("program", "backend", "url", "failed"),
+    [("memcached", "pymemcache", "{}", ["large"]), ("memcached", "pylibmc", "{}", ["large"]), ("redis-server", "redis", "redis://{}", [])],
+    ids=["pymemcache", "pylibmc", "redis"],
+)  # fmt: skip
+async def test_a_store_in_a_server(program: str, backend: str, url: str, failed: list[str]) -> None:
+    with running(program, listen="tcp") as server:
+        entry = {"BACKEND": backend, "LOCATION": url.format(server.name)}
+        caches = Caches(of_mapping({"default": entry}), LoggedCache)
+        app = web.Application()
+        add_caches(app, caches, TOKEN)
+        async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+            values = {"a": 1, "large": "x" * 2_000_000, "b": {"c": None}}
+            assert await ask(client, "POST", "default:set_many", values) == (200, {"failed": failed})
+            assert await ask(client, "POST", "default/a:incr?delta=41") == (200, 42)
+            assert await ask(client, "POST", "default:get_many", ["a", "b"]) == (200, {"a": 42, "b": {"c": None}})
+            assert (await ask(client, "GET", "default/large"))[0] == (404 if failed else 200)
+            server.kill()
+            status = {"redis": 503}.get(backend, 404)
+            assert (await ask(client, "GET", "default/a"))[0] == status
 
 
 @pytest.mark.parametrize("timeout", ["60", "1.5", "5m", "null"])
