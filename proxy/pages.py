@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -79,13 +80,11 @@ class Pages:
 
     async def prepare(self) -> None:
         """Learn from the storages what makes the first hits as fast as later ones."""
-        for remote in self.remotes.values():
-            await remote.prepare()
+        await asyncio.gather(*(remote.prepare() for remote in self.remotes.values()))
 
     async def finish(self) -> None:
         """Let the storages know what they have to, before the tasks that would do so end."""
-        for remote in self.remotes.values():
-            await remote.finish()
+        await asyncio.gather(*(remote.finish() for remote in self.remotes.values()))
 
     async def close(self) -> None:
         """Close what has to be closed."""
