@@ -46,6 +46,10 @@ def warned(yaml: str, folder: Path, memory: int | None = None, cores: int | None
         pytest.param("client_cache_control: trusted", None, None, "client_cache_control: trusted, and trusted_proxies is empty: no request's Cache-Control counts", id="trusts-nobody"),
         pytest.param("listen: :8080", None, None, "listen: :8080 can be reached from outside and trusted_proxies is empty: behind a load balancer, name its network, or its X-Forwarded-For and -Proto are dropped", id="public"),
         pytest.param("upstream: http://web:80\nlisten: :80\ntrusted_proxies: 10.0.0.0/8", None, None, "upstream.url: has the port of listen (:80): if web is this machine, requests go round in a loop", id="same-port"),
+        pytest.param("routes: [{match: /a}, {match: [/b, '*']}, {match: /c}]", None, None, "routes[1]: takes every request: those behind it are never reached", id="routes-never-reached"),
+        pytest.param("CACHES: {default: {BACKEND: locmem}, d: {BACKEND: dummy}}\nroutes: [{cache: d}]", None, None, 'routes[0].cache: "d" is a dummy cache: nothing is ever stored', id="dummy-of-a-route"),
+        pytest.param("CACHES: {default: {BACKEND: locmem}, d: {BACKEND: dummy}}\nsites: {a: {hosts: a.org, CACHE_MIDDLEWARE_ALIAS: d}}", None, None, 'sites.a.CACHE_MIDDLEWARE_ALIAS: "d" is a dummy cache: nothing is ever stored', id="dummy-of-a-site"),
+        pytest.param("sites: {a: {hosts: a.org, upstream: 'http://web:80'}}\nlisten: :80\ntrusted_proxies: 10.0.0.0/8", None, None, "sites.a.upstream.url: has the port of listen (:80): if web is this machine, requests go round in a loop", id="same-port-of-a-site"),
         pytest.param(f"upstream: {{url: http://web, ca_file: {__file__}}}", None, None, "upstream.ca_file: has no effect, since upstream.url is not https", id="ca-for-http"),
     ],
 )  # fmt: skip
