@@ -23,7 +23,8 @@ from proxy.storage.backends.base import InvalidCacheBackendError, InvalidCacheKe
 
 PREFIX = "/-/cache/"
 
-_MOST_BYTES = 64 * 2**20
+#: With one worker, the process that reads and writes the values serves the site as well.
+_MOST_BYTES = 8 * 2**20
 _MISSING = object()
 _ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)

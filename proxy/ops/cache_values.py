@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -39,9 +40,12 @@ def read(body: bytes, media_type: str) -> Any:
         number = from_decimal(body)
         return _typed.loads(body) if number is None else number
     try:
-        return json.loads(body.decode(), parse_constant=_refuse)
+        value = json.loads(body.decode(), parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if (lost := _lost(value)) is not None:
+        raise ValueError(f"it holds a {lost} that would not come back")
+    return value
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -50,14 +54,13 @@ def _refuse(constant: str) -> NoReturn:
 
 def _lost(value: object, depth: int = 0) -> str | None:
     """Return the name of a type in the value that JSON would turn into another, or None."""
-    if depth > _DEEPEST:
-        return "value as deep as this"
-    if type(value) is list:
-        return next((lost for each in value if (lost := _lost(each, depth + 1))), None)
-    if type(value) is dict:
-        if not all(type(key) is str for key in value):
-            return "mapping whose keys are not text"
-        return _lost([*value, *value.values()], depth + 1)
+    if depth >= _DEEPEST and type(value) in {list, dict}:
+        return f"value nested more than {_DEEPEST} deep"
+    if type(value) is dict and not all(type(key) is str for key in value):
+        return "mapping whose keys are not text"
+    if type(value) is list or type(value) is dict:
+        inner = value if isinstance(value, list) else [*value, *value.values()]
+        return next((lost for each in inner if (lost := _lost(each, depth + 1))), None)
     said = _SAID.get(type(value))
     return None if said is not None and said(value) else type(value).__name__
 
@@ -68,7 +71,8 @@ _SAID: Mapping[type, Callable[[Any], bool]] = {
     bool: lambda _: True,
     int: lambda value: bool(value.bit_length() <= _MOST_BITS),
     float: lambda value: bool(value - value == 0),
-    str: lambda value: not any("\ud800" <= char <= "\udfff" for char in value),
+    str: lambda value: _SURROGATE.search(value) is None,
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 #: Python writes and reads numbers of up to 4,300 digits.
 _MOST_BITS = 14_000

@@ -245,6 +245,8 @@ async def test_both_forms_say_the_same(client: Client, value: object) -> None:
         pytest.param("PUT default/k", {}, b"{", 400, "the body is not application/json", id="json"),
         pytest.param("PUT default/k", {}, b"NaN", 400, "NaN is not JSON", id="nan"),
         pytest.param("PUT default/k", {}, b"[" * 100_000, 400, "the body is not application/json", id="deep"),
+        pytest.param("PUT default/k", {}, b"[" * 101 + b"]" * 101, 400, "nested more than 100 deep", id="deeper"),
+        pytest.param("PUT default/k", {}, b'"\\ud800"', 400, "it holds a str that would not come back", id="surrogate"),
         pytest.param("PUT default/k", {"Content-Type": TYPED}, b"x", 400, f"the body is not {TYPED}", id="typed"),
         pytest.param("PUT default/k", {"Content-Type": "text/plain"}, b"x", 415, "expected application/json", id="type"),
         pytest.param("PUT default/k?timeout=soon", {}, b"1", 400, "timeout: expected seconds, a", id="timeout"),
