@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import math
 import re
@@ -23,7 +24,7 @@ from proxy.storage.backends.base import InvalidCacheBackendError, InvalidCacheKe
 
 PREFIX = "/-/cache/"
 
-#: With one worker, the process that reads and writes the values serves the site as well.
+#: With one worker, the process that reads and writes the values, in threads, serves the site as well.
 _MOST_BYTES = 8 * 2**20
 _MISSING = object()
 _ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*")
@@ -86,7 +87,7 @@ class _Call:
             if len(body) > _MOST_BYTES:
                 raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {_MOST_BYTES} bytes")
         try:
-            return read(bytes(body), kind)
+            return await asyncio.to_thread(read, bytes(body), kind)
         except ValueError as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, f"the body is not {kind}: {error}") from None
 
@@ -97,12 +98,12 @@ class _Call:
             raise _Refused(HTTPStatus.BAD_REQUEST, "the body: expected a list of keys")
         return found
 
-    def answer(self, value: object) -> web.Response:
+    async def answer(self, value: object) -> web.Response:
         """Return the value in the form that was asked for."""
         accepted = [part.partition(";")[0].strip() for part in self.request.headers.get("Accept", "").split(",")]
         kind = TYPED if TYPED in accepted else JSON
         try:
-            body = write(value, kind)
+            body = await asyncio.to_thread(write, value, kind)
         except UnspeakableError as error:
             raise _Refused(HTTPStatus.NOT_ACCEPTABLE, str(error)) from None
         return web.Response(body=body, content_type=kind)
@@ -210,7 +211,7 @@ async def _get(call: _Call) -> web.Response:
     value = await call.cache.aget(call.key, _MISSING, call.version)
     if value is _MISSING:
         raise _no_value()
-    return call.answer(value)
+    return await call.answer(value)
 
 
 async def _head(call: _Call) -> web.Response:
@@ -251,7 +252,7 @@ async def _touch(call: _Call) -> web.Response:
 def _counting(method: str) -> Callable[[_Call], Awaitable[web.Response]]:
     async def count(call: _Call) -> web.Response:
         try:
-            return call.answer(await getattr(call.cache, method)(call.key, call.delta, call.version))
+            return await call.answer(await getattr(call.cache, method)(call.key, call.delta, call.version))
         except (TypeError, OverflowError) as error:
             raise _Refused(HTTPStatus.CONFLICT, str(error)) from None
         except InvalidCacheKey:
@@ -266,7 +267,7 @@ def _counting(method: str) -> Callable[[_Call], Awaitable[web.Response]]:
 
 
 async def _get_many(call: _Call) -> web.Response:
-    return call.answer(await call.cache.aget_many(await call.keys(), call.version))
+    return await call.answer(await call.cache.aget_many(await call.keys(), call.version))
 
 
 async def _set_many(call: _Call, data: dict[str, Any]) -> list[str]:
@@ -281,7 +282,7 @@ async def _set_all(call: _Call) -> web.Response:
     data = await call.value()
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
         raise _Refused(HTTPStatus.BAD_REQUEST, "the body: expected a mapping of keys to values")
-    return call.answer({"failed": await _set_many(call, data)})
+    return await call.answer({"failed": await _set_many(call, data)})
 
 
 async def _delete_many(call: _Call) -> web.Response:
