@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from email import message_from_bytes
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from proxy.config.units import Seconds
 from proxy.errors import UpstreamClosed, UpstreamTimeout
 from proxy.message.framing import CHUNKED, UNTIL_CLOSE, Framing, Length
+from proxy.storage.backends.base import Value
 from proxy.storage.responses import NoResponses
 from tests.exchange.making import EARLIER, Bench, Clock, Coming, Gate, coming, request, settled, whole
 from tests.exchange.remotes import Counting, Unreachable, remote
@@ -236,7 +239,8 @@ async def test_parts_vary_as_whole_responses_do() -> None:
     # One that would take their places leaves them.
     bench.give(part(0, 9, FRESH, TAG))
     await bench.get("/page", "range: bytes=0-9", "accept: c")
-    assert (await bench.get("/page", "range: bytes=0-9", "accept: a")).cache_status == "hit; ttl=60"
+    kept = await bench.get("/page", "range: bytes=0-9", "accept: b")
+    assert (kept.content, kept.cache_status) == (BODY[::-1][:10], "hit; ttl=60")
 
 
 @pytest.mark.rfc(9111, "4.4")
@@ -256,6 +260,36 @@ async def test_a_write_invalidates_parts_stored_and_on_their_way(kind: int) -> N
     bench.give(part(0, 9), part(10, 19))
     assert (await bench.get("/page", "range: bytes=0-9")).cache_status.startswith("fwd=uri-miss")
     assert (await bench.get("/page", "range: bytes=10-19")).cache_status.startswith("fwd=partial")
+
+
+class Slow(Counting):
+    """A storage whose look-ups wait until they are let through, where the test wants that."""
+
+    gate: asyncio.Future[None] | None = None
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
+        if self.gate is not None:
+            await self.gate
+        return await super().get_many(keys)
+
+
+@pytest.mark.rfc(9111, "4.4")
+async def test_a_write_while_it_is_looked_up_what_is_stored_keeps_the_part_out() -> None:
+    backend, gate = Slow(Clock()), Gate()
+    bench = Bench(gate, whole(status=204), storage=remote(backend))
+    client = bench.start(request("/page", "range: bytes=0-9"))
+    await settled()
+    backend.gate = asyncio.get_running_loop().create_future()
+    gate.open(part(0, 9))
+    await settled()
+    assert client.is_whole
+    bench.clock.turn(1)
+    bench.start(request(method="POST"))
+    await settled()
+    backend.gate.set_result(None)
+    backend.gate = None
+    await settled()
+    assert len(backend) == 0
 
 
 async def test_without_a_place_to_store_parts_pass() -> None:
