@@ -14,6 +14,11 @@ JSON = "application/json"
 TYPED = "application/vnd.sitecache.value"
 """What TypedSerializer writes: an envelope around MessagePack, and a number of 64 bits as decimal text."""
 
+_DEEPEST = 100
+#: Python writes and reads numbers of up to 4,300 digits.
+_MOST_BITS = 14_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _typed = TypedSerializer()
 
 
@@ -65,7 +70,6 @@ def _lost(value: object, depth: int = 0) -> str | None:
     return None if said is not None and said(value) else type(value).__name__
 
 
-_DEEPEST = 100
 _SAID: Mapping[type, Callable[[Any], bool]] = {
     type(None): lambda _: True,
     bool: lambda _: True,
@@ -73,6 +77,3 @@ _SAID: Mapping[type, Callable[[Any], bool]] = {
     float: lambda value: bool(value - value == 0),
     str: lambda value: _SURROGATE.search(value) is None,
 }
-_SURROGATE = re.compile("[\ud800-\udfff]")
-#: Python writes and reads numbers of up to 4,300 digits.
-_MOST_BITS = 14_000
