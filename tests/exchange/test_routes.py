@@ -352,3 +352,15 @@ async def test_routes_are_counted_and_logged_by_name(tmp_path: Path) -> None:
         ("-", "blog", "hit"): 1,
         ("-", "routes[1]", "uri-miss"): 1,
     }
+
+
+async def test_cache_page_zero_leaves_alone_what_forbids_caches(tmp_path: Path) -> None:
+    bench = Routed(tmp_path, routes({"cache_page": 0, "vary_on": "cookie:a"}), whole("cache-control: no-store"))
+    client = await bench.get("/p")
+    assert (client.fields.get(b"cache-control"), client.fields.get(b"expires")) == (b"no-store", None)
+    assert (client.fields.get(b"vary") or b"").lower() == b"cookie"
+
+
+async def test_a_single_cookie_leaves_vary_star_alone(tmp_path: Path) -> None:
+    bench = Routed(tmp_path, routes({"vary_on": "cookie:a"}), whole("vary: *"))
+    assert (await bench.get("/p")).fields.get(b"vary") == b"*"
