@@ -17,7 +17,8 @@ from proxy.exchange.background import Tasks
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared, range_flight
 from proxy.exchange.counters import Counters
-from proxy.exchange.fetch import Fetcher, Job
+from proxy.exchange.fetch import Fetcher
+from proxy.exchange.job import Job
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.site import Sites
 from proxy.message.heads import Request

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import UpstreamError
 from proxy.exchange.body import Before, Body
-from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared
+from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
+from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep, keep_freshened
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.site import Sites
@@ -24,7 +24,6 @@ from proxy.policy.decisions import (
     AskAgain,
     Detail,
     Discard,
-    ForwardReason,
     Freshen,
     PassOn,
     Replace,
@@ -33,42 +32,19 @@ from proxy.policy.decisions import (
     Storing,
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
+from proxy.policy.heading import Outdated, decide_heading
 from proxy.policy.invalidation import invalidated
 from proxy.policy.key import variant_key
 from proxy.policy.partial import Received, complete, completing_fields, stands_alone
 from proxy.policy.patching import patched
+from proxy.policy.posting import answers_get
+from proxy.policy.preconditions import has_preconditions
 from proxy.policy.ranges import stated_extent
+from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse, Terms
 from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields, without
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.upstream.connection import Answer, Ask
-
-
-@dataclass(slots=True)
-class Job:
-    """One request to the origin, and what it is for."""
-
-    exchange: Exchange
-    reason: ForwardReason
-    detail: Detail | None = None
-    validating: StoredResponse | None = None
-    """Ask the origin about this."""
-    fallback: StoredResponse | None = None
-    """What may stand in for the origin."""
-    completing: StoredResponse | None = None
-    """Ask the origin only for what is missing to this part."""
-    flight: Flight | None = None
-    """Others wait for what comes."""
-    key: FlightKey | None = None
-    whole: bool = False
-    """Ask for the whole response, whatever part of it the client wants: it may be stored."""
-    times: tuple[UnixTime, UnixTime] = field(default=(UnixTime(0), UnixTime(0)))
-    own: list[RawField] = field(default_factory=list)
-    """Fields of the response that are for the client of this exchange only (RFC 9111 §5.2.2.4, §5.2.2.7)."""
-
-    def outcome(self) -> Outcome:
-        """Return what Cache-Status begins with."""
-        return Outcome(forward=self.reason, detail=self.detail)
 
 
 class Fetcher:
@@ -145,6 +121,8 @@ class Fetcher:
                 answer.body.abandon()
                 self._failed(job, UpstreamError("the origin answered with an error"), answer.response.status)
             case Replace():
+                if exchange.request.method == b"HEAD":
+                    self._headed(job, answer.response, subject)
                 self._pass_on(job, answer)
             case AskAgain():
                 return False
@@ -181,6 +159,21 @@ class Fetcher:
         if job.flight is not None:
             job.flight.land(Settled())
 
+    def _headed(self, job: Job, response: Response, stored: StoredResponse) -> None:
+        """Do with a stored response what a 200 to HEAD says of it."""
+        exchange = job.exchange
+        if exchange.asked.no_store or self._flights.was_invalidated(exchange.primary, job.times[0]):
+            return
+        match decide_heading(exchange.request, stored, response, job.times, exchange.route.rules):
+            case Freshen(fresh, retention):
+                keep_freshened(exchange, fresh, UnixTime(fresh.terms.born + retention), job.times[1])
+            case Outdated():
+                exchange.route.responses.drop(exchange.primary, exchange.request, stored)
+            case None:
+                pass
+            case never:
+                assert_never(never)
+
     def _failed(self, job: Job, error: UpstreamError, status: int | None) -> None:
         if job.flight is not None:
             job.flight.land(Failed(error))
@@ -213,11 +206,7 @@ class Fetcher:
             self._tunnel(job, answer)
             return
         if not request.is_safe:
-            for changed in invalidated(request, response):
-                route = self._sites.route(changed)
-                primary = route.key(changed)
-                self._flights.invalidate(primary, job.times[1])
-                route.responses.invalidate(primary)
+            self._invalidate(job, response)
         match self._storing(job, answer):
             case Store() as store:
                 self._store(job, answer, store)
@@ -226,11 +215,28 @@ class Fetcher:
             case never:
                 assert_never(never)
 
+    def _invalidate(self, job: Job, response: Response) -> None:
+        """Forget what a write may have changed; what it brings may take the place of its target (RFC 9110 §9.3.3)."""
+        exchange = job.exchange
+        request = exchange.request
+        rules = exchange.route.rules
+        may_replace = rules.store_post and answers_get(request, response) and not has_preconditions(request)
+        for changed in invalidated(request, response):
+            route = self._sites.route(changed)
+            primary = route.key(changed)
+            is_target = route is exchange.route and changed.target == request.target
+            if may_replace and is_target and not self._flights.was_invalidated(primary, job.times[0]):
+                exchange.primary = primary
+                exchange.asked = terms_asked(request, rules)
+                job.is_write = True
+            self._flights.invalidate(primary, job.times[1])
+            route.responses.invalidate(primary)
+
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
-        if not exchange.primary and job.detail is not None:
+        if not exchange.primary:
             # It bypasses the cache: there is no key that anybody would select it by.
-            return Discard(job.detail)
+            return Discard(job.detail or Detail.METHOD)
         storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, exchange.route.rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)
@@ -265,7 +271,7 @@ class Fetcher:
                 self._flights.close(job.key, flight)
             if whole is None or exchange.storage_failed:
                 return
-            if self._flights.was_invalidated(exchange.primary, job.times[0]):
+            if self._flights.was_invalidated(exchange.primary, job.valid_since):
                 return
             length = b"" if not isinstance(framing, Chunked) else _length(whole)
             stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent)
@@ -285,10 +291,8 @@ class Fetcher:
         outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
         outcome.ttl = int(terms.lifetime - terms.age(job.times[1]))
         answer.body.attach(body if part is None else _around(body, part))
-        if job.own:
-            head = pending.head + serialise(job.own)
-            pending = StoredResponse(pending.status, head, b"", terms, pending.extent)
-        self._replies.stream(exchange, pending, body, framing, outcome, aged=b"age" in response.fields)
+        sent = StoredResponse(pending.status, pending.head + serialise(job.own), b"", terms, pending.extent)
+        self._replies.stream(exchange, sent, body, framing, outcome, aged=b"age" in response.fields)
 
     def _discard(self, job: Job, answer: Answer, why: Detail) -> None:
         exchange = job.exchange
