@@ -31,7 +31,7 @@ from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
 from proxy.storage.numbers import Numbers, Operation
 from proxy.storage.responses import Revision, VarySpecs
-from proxy.storage.slots import digest_of, slot_key, slot_of, with_variant
+from proxy.storage.slots import digest_of, selected, slot_key, slot_of, with_variant
 
 _log = logging.getLogger("sitecache")
 
@@ -169,7 +169,7 @@ class RemoteResponses:
         # Those that were not guessed right.
         if missing := [key for key, digest in places if key not in asked and slot_of(record, digest) is not None]:
             found |= await self._get(missing)
-        variant = _variant(record, [(found.get(key), digest) for key, digest in places])
+        variant = selected(record, [(found.get(key), digest) for key, digest in places])
         return None if variant is None else self._trusted(variant, now)
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
@@ -203,15 +203,12 @@ class RemoteResponses:
 
     # What is to be there.
 
-    def accepts(self, primary: PrimaryKey) -> bool:
-        """Tell whether a response for this resource would be stored now, as far as that is known."""
-        return self._accepts(primary)
-
-    def _accepts(self, key: Key) -> bool:
+    def accepts(self, primary: Key) -> bool:
+        """Tell whether something would be stored under this key now, as far as that is known."""
         # What is to be forgotten must be so first: nobody knows in which order the storage does what was late.
-        if key in self.debts or self._on_its_way >= _MOST_ON_ITS_WAY:
+        if primary in self.debts or self._on_its_way >= _MOST_ON_ITS_WAY:
             return False
-        return not self._guards.refuses(self._backend.server_of(self._make_key(key), writing=True))
+        return not self._guards.refuses(self._backend.server_of(self._make_key(primary), writing=True))
 
     def store(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
@@ -219,7 +216,7 @@ class RemoteResponses:
         """Begin to store a response; False when it is known that the storage will not."""
         spec = stored.terms.vary
         timeout = Seconds(until - now)
-        if not self._accepts(primary):
+        if not self.accepts(primary):
             return False
         if not spec:
             self._remember(primary, None)
@@ -229,7 +226,7 @@ class RemoteResponses:
         digest = digest_of(variant_key(primary, spec, request, self._distinctions))
         index = with_variant(known, spec, digest, self._max_variants)
         place = slot_key(primary, digest, index, self._max_variants)
-        if not self._accepts(place):
+        if not self.accepts(place):
             return False
         self._remember(primary, index)
         self._learn(index.specs)
@@ -387,25 +384,6 @@ class RemoteResponses:
                 await self._guards.run(Operation.DELETE, server, work, _WRITE_DEADLINE)
                 done += names.values()
         return done
-
-
-def _variant(index: VaryIndex, found: Iterable[tuple[Found | None, str]]) -> StoredResponse | None:
-    """Return the first that is the variant with that digest, a complete one before a part.
-
-    StorageError when there is none, and one cannot be known.
-    """
-    error: StorageError | None = None
-    part: StoredResponse | None = None
-    for record, digest in found:
-        if isinstance(record, Variant) and (record.generation, record.digest) == (index.generation, digest):
-            if record.response.extent is None:
-                return record.response
-            part = part or record.response
-        if isinstance(record, StorageError):
-            error = record
-    if part is None and error is not None:
-        raise error
-    return part
 
 
 def _size(record: Record) -> int:

@@ -6,10 +6,13 @@ has a slot by its digest, or the next free one, and when all are taken it takes 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
+from proxy.errors import StorageError
 from proxy.policy.key import PrimaryKey, VariantKey
-from proxy.storage.codec import VaryIndex
+from proxy.policy.stored import StoredResponse
+from proxy.storage.codec import Record, Variant, VaryIndex
 
 _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
@@ -44,6 +47,25 @@ def with_variant(index: VaryIndex, spec: tuple[bytes, ...], digest: str, most: i
         free = next((slot for slot in ((own + step) % most for step in range(most)) if slot not in taken), own)
         slots = {other: slot for other, slot in slots.items() if slot != free} | {short: free}
     return VaryIndex(index.generation, specs, slots)
+
+
+def selected(index: VaryIndex, found: Iterable[tuple[Record | StorageError | None, str]]) -> StoredResponse | None:
+    """Return the first that is the variant with that digest, a complete one before a part.
+
+    StorageError when there is none, and one cannot be known.
+    """
+    error: StorageError | None = None
+    part: StoredResponse | None = None
+    for record, digest in found:
+        if isinstance(record, Variant) and (record.generation, record.digest) == (index.generation, digest):
+            if record.response.extent is None:
+                return record.response
+            part = part or record.response
+        if isinstance(record, StorageError):
+            error = record
+    if part is None and error is not None:
+        raise error
+    return part
 
 
 def _own(digest: str, most: int) -> int:

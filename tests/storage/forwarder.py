@@ -1,4 +1,4 @@
-"""What stands between a cache and its server in tests: a forwarder that can be cut or hold back, and counts what is asked."""
+"""What stands between a cache and its server in tests: a forwarder that can be cut, hold back, and count."""
 
 from __future__ import annotations
 
