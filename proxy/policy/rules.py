@@ -24,7 +24,7 @@ class Rules:
     client_cache_control: ClientCacheControl
     distinctions: Distinctions
     cache_page: Seconds | None = None
-    """Lifetime of a 200, whatever the origin says of it; None leaves it to the origin."""
+    """Lifetime of a 200 and its parts, whatever the origin says of it; None leaves it to the origin."""
     status_lifetimes: Mapping[int, Seconds] = field(default_factory=dict)
     """Of responses whose origin gave none, by status, or by its first digit."""
     stale_while_revalidate: Seconds = Seconds(0)

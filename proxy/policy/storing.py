@@ -42,6 +42,9 @@ _NEVER_STALE = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
 _STALE_ALLOWED = frozenset((b"stale-while-revalidate", b"stale-if-error"))
 _MAX_AGE = re.compile(rb"(?:s-maxage|max-age)[ \t]*(?:=|\Z)", re.IGNORECASE)
 
+#: What ``cache_page`` counts for: a part of a page has the lifetime of the page.
+_PAGES = frozenset({200, 206})
+
 #: How long a stale response with a validator is kept for the chance that it still holds.
 _KEEP_FOR_VALIDATION = 86400.0
 
@@ -172,7 +175,7 @@ def _terms(
     explicit = lifetime is not None
     no_cache = b"no-cache" in directives
     given = _given_lifetime(response.status, lifetime, rules)
-    unsaid = words.is_targeted and (rules.cache_page is None or response.status != 200)
+    unsaid = words.is_targeted and (rules.cache_page is None or response.status not in _PAGES)
     if given is None and not explicit:
         lifetime = heuristic_lifetime(response, directives, date, rules.heuristic)
         unsaid = True
@@ -211,7 +214,7 @@ def _must_revalidate(directives: Directives, rules: Rules, *, overridden: bool) 
 
 def _given_lifetime(status: int, explicit: Seconds | None, rules: Rules) -> Seconds | None:
     """Return the operator's lifetime, where it counts: above the origin's, or in the place of one."""
-    if status == 200 and rules.cache_page is not None:
+    if status in _PAGES and rules.cache_page is not None:
         return rules.cache_page
     if explicit is not None:
         return None
@@ -256,7 +259,7 @@ def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 2
     a single cookie is in the key, Cookie stands in Vary, which has no word for less.
     """
     raw = _with_vary(raw, terms.vary)
-    overridden = rules.cache_page is not None and status == 200
+    overridden = rules.cache_page is not None and status in _PAGES
     if terms.no_cache or terms.unsaid or not rules.downstream_headers or not (overridden or not terms.explicit):
         return raw
     return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=terms.explicit)
@@ -268,7 +271,8 @@ def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: Uni
     ``cache_page: 0`` is said downstream as Django says it, where the origin did not forbid caches to store anyhow.
     """
     raw = _with_vary(raw, rules.varied_cookies)
-    if rules.cache_page is None or rules.cache_page or response.status != 200 or not rules.downstream_headers:
+    is_meant = rules.cache_page is not None and not rules.cache_page and response.status in _PAGES
+    if not is_meant or not rules.downstream_headers:
         return raw
     directives = parse_directives(response.fields.get(b"cache-control"))
     if any(name in directives for name in (b"no-store", b"private", b"no-cache")):

@@ -488,10 +488,22 @@ async def test_a_url_remembered_as_uncacheable_is_not_completed() -> None:
     assert b"range" not in bench.origin.fields()
 
 
-async def test_a_route_says_how_long_what_was_completed_is_fresh() -> None:
-    bench = await with_part(0, 29, bench=Bench(cache_page=Seconds(10)))
-    bench.give(part(30, 99))
-    assert (await bench.get()).cache_status == "fwd=partial; fwd-status=206; ttl=10; stored"
+async def test_a_route_says_how_long_parts_and_what_was_completed_are_fresh() -> None:
+    bench = Bench(part(0, 29), part(30, 99), cache_page=Seconds(10))
+    first = await bench.get("/page", "range: bytes=0-29")
+    assert first.cache_status == "fwd=uri-miss; fwd-status=206; ttl=10; stored"
+    assert first.fields.get(b"cache-control") == b"max-age=10"
+    client = await bench.get()
+    assert client.cache_status == "fwd=partial; fwd-status=206; ttl=10; stored"
+    assert client.fields.get(b"cache-control") == b"max-age=10"
+
+
+async def test_a_route_that_stores_no_page_stores_no_part() -> None:
+    bench = Bench(*(part(0, 29, FRESH) for _ in range(2)), cache_page=Seconds(0))
+    for _ in range(2):
+        client = await bench.get("/page", "range: bytes=0-29")
+        assert client.cache_status == "fwd=uri-miss; fwd-status=206; detail=not-reusable"
+        assert client.fields.get(b"cache-control") == b"max-age=0"
 
 
 # Collapsing.
