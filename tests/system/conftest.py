@@ -13,6 +13,7 @@ import pytest
 
 from tests.system.browser import Browser
 from tests.system.processes import RUNNING, run_once, start_gunicorn, start_proxy, start_uvicorn
+from tests.system.storing import STORAGES, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,20 @@ def realtime(request: pytest.FixtureRequest, asgi_port: int) -> Site:
     if request.param == "direct":
         return Site(asgi_port, asgi_port)
     return Site(request.getfixturevalue("asgi_proxy_port"), asgi_port)
+
+
+@pytest.fixture(scope="session")
+def storages() -> Iterator[Callable[[str], Storage]]:
+    """Return a storage of a kind that many tests share, each with a KEY_PREFIX of its own."""
+    with ExitStack() as stack:
+        started: dict[str, Storage] = {}
+
+        def one(kind: str) -> Storage:
+            if kind not in started:
+                started[kind] = stack.enter_context(STORAGES[kind]())
+            return started[kind]
+
+        yield one
 
 
 @pytest.fixture

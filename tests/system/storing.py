@@ -1,9 +1,10 @@
-"""What do the tests of storages share? An origin, the kinds of storage with a way to their records, and many clients."""
+"""What do the tests of storages share? An origin, storages of every kind, a way to their records, and many clients."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import random
 import threading
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -29,9 +30,14 @@ from tests.system.processes import PATIENCE, Process, start_proxy
 
 # The origin.
 
+NOISE = b"\n" + b64encode(random.Random(1).randbytes(562_500))
+
 
 class Origin(ThreadingHTTPServer):
-    """An origin whose pages count how often they were made; ``/large...`` are a quarter of a megabyte."""
+    """An origin whose pages count how often they were made.
+
+    Below their first line, ``/large...`` have a quarter of a megabyte that nothing compresses, and ``/huge`` has three.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -57,7 +63,9 @@ class _Pages(BaseHTTPRequestHandler):
             self.server.made[self.path] += 1
             body = f"{self.path} made {self.server.made[self.path]} times".encode()
         if self.path.startswith("/large"):
-            body += b"." * 250_000
+            body += NOISE[:250_000]
+        if self.path.startswith("/huge"):
+            body += NOISE
         self.send_response(200)
         self.send_header("Cache-Control", "max-age=600")
         self.send_header("Content-Length", str(len(body)))
@@ -105,7 +113,7 @@ def get(port: int, path: str = "/page") -> tuple[str, str]:
     connection.close()
     assert response.status == 200
     assert body.startswith(f"{path} made ")
-    return body.rstrip("."), response.headers["Cache-Status"].removeprefix("sitecache; ")
+    return body.partition("\n")[0], response.headers["Cache-Status"].removeprefix("sitecache; ")
 
 
 def until(port: int, wanted: str, path: str = "/page") -> str:
@@ -129,11 +137,15 @@ class Storage:
     """What stands beside CACHES."""
     server: Server | None = None
     records: Callable[[], dict[str, bytes]] = dict
-    """Everything that lies there, as the backend gave it away."""
+    """Everything that lies there, as the backend gave it away, by its key or its file."""
     put: Callable[[str, bytes], None] = lambda _name, _record: None
 
     def settings(self, **more: object) -> dict[str, object]:
         return {"CACHES": {"default": {**self.cache, **more}}, **self.beside}
+
+    def of(self, prefix: str) -> dict[str, bytes]:
+        """Return the records with that KEY_PREFIX; files lie in a directory that nobody else uses."""
+        return {name: record for name, record in self.records().items() if name.startswith((f"{prefix}:", "/"))}
 
     def through(self, port: int, **more: object) -> dict[str, object]:
         """Return the settings of a way to its server that begins at another port."""
@@ -232,13 +244,18 @@ def in_mariadb() -> Iterator[Storage]:
         yield in_table(mariadb.address(server), server)
 
 
+def _is_value(file: Path) -> bool:
+    # Others hold nothing: they are there to be locked.
+    return file.is_file() and file.stat().st_size > 0
+
+
 @contextmanager
 def in_files() -> Iterator[Storage]:
     with TemporaryDirectory() as directory:
         place = Path(directory) / "pages"
         yield Storage(
             {"BACKEND": f"{DJANGO}.filebased.FileBasedCache", "LOCATION": str(place)},
-            records=lambda: {str(file): file.read_bytes() for file in place.rglob("*") if file.is_file()},
+            records=lambda: {str(file): file.read_bytes() for file in place.rglob("*") if _is_value(file)},
             put=lambda name, record: Path(name).write_bytes(record) and None,
         )
 

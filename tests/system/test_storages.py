@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.storing import STORAGES, Proxies, Storage, get, proxies, until
+from tests.system.storing import STORAGES, Proxies, get, proxies, until
 
 
 @pytest.fixture
@@ -16,13 +16,9 @@ def start(tmp_path: Path) -> Iterator[Proxies]:
         yield started
 
 
-@pytest.fixture(params=STORAGES)
-def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
-    with STORAGES[request.param]() as storage:
-        yield storage
-
-
-def test_pages_outlive_the_proxy_and_are_shared_unless_the_prefix_differs(start: Proxies, storage: Storage) -> None:
+@pytest.mark.parametrize("kind", STORAGES)
+def test_pages_outlive_the_proxy_and_are_shared_unless_the_prefix_differs(start: Proxies, storages, kind: str) -> None:
+    storage = storages(kind)
     process, port = start.start(storage.settings(KEY_PREFIX="a"))
     get(port)
     assert until(port, "hit") == "/page made 1 times"
@@ -38,8 +34,8 @@ def test_pages_outlive_the_proxy_and_are_shared_unless_the_prefix_differs(start:
     assert get(again, "/another")[0] == "/another made 2 times"
 
 
-def test_two_proxies_of_one_prefix_share_what_either_stores(start: Proxies) -> None:
-    with STORAGES["redis"]() as storage:
+def test_two_proxies_of_one_prefix_share_what_either_stores(start: Proxies, storages) -> None:
+    if storage := storages("redis"):
         ports = [start.start(storage.settings())[1] for _ in range(2)]
         for port, path in zip(ports, ("/1", "/2"), strict=True):
             until(port, "hit", path)
@@ -47,8 +43,8 @@ def test_two_proxies_of_one_prefix_share_what_either_stores(start: Proxies) -> N
             assert until(port, "hit", path) == f"{path} made 1 times"
 
 
-def test_another_version_is_another_cache(start: Proxies) -> None:
-    with STORAGES["redis"]() as storage:
+def test_another_version_is_another_cache(start: Proxies, storages) -> None:
+    if storage := storages("redis"):
         _, first = start.start(storage.settings())
         _, newer = start.start(storage.settings(VERSION=2))
         assert get(first)[0] == "/page made 1 times"

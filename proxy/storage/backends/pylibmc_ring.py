@@ -17,7 +17,7 @@ from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Pickled, Value
 from proxy.storage.backends.libmemcached import pick_of
-from proxy.storage.backends.memcached_ring import FLAG_BYTES, FLAG_LONG, FLAG_PICKLE, marked
+from proxy.storage.backends.memcached_ring import FLAG_BYTES, FLAG_LONG, FLAG_PICKLE, OVERHEAD, marked, size
 
 _Result = TypeVar("_Result")
 
@@ -49,6 +49,8 @@ class PylibmcRing:
         ``hint`` says what to do about a login that is refused.
         """
         self._names = ", ".join(servers)
+        self._servers = len(servers)
+        self._limit: int | None = None
         pick = pick_of(servers, options.get("behaviors") or {})
         self._pick = None if pick is None else lru_cache(maxsize=10_000)(pick)
         self._secret = str(options.get("password") or "")
@@ -92,12 +94,28 @@ class PylibmcRing:
         return failed
 
     def _store(self, key: str, value: Value, expire: int) -> bool:
+        if size(key, value) > self._largest():
+            return False
         try:
             return bool(self._bear(False, partial(self.client.set, key, value, time=expire)))
         except pylibmc.TooBig:
             return False
 
+    def _largest(self) -> int:
+        """Return how many bytes key and value may have together: to libmemcached a refusal is a lost connection."""
+        if self._limit is None:
+            nothing: list[tuple[str, dict[str, str]]] = []
+            said = self._bear(nothing, partial(self.client.get_stats, "settings"))
+            limits = [int(settings.get("item_size_max", 2**20)) for _, settings in said]
+            if len(limits) < self._servers:
+                # One that is away may take less.
+                return min(limits, default=2**20) - OVERHEAD
+            self._limit = min(limits) - OVERHEAD
+        return self._limit
+
     def add(self, key: str, value: Value, expire: int) -> bool:
+        if size(key, value) > self._largest():
+            return not self.get_many([key])
         try:
             return bool(self._bear(False, partial(self.client.add, key, value, time=expire)))
         except pylibmc.TooBig:
