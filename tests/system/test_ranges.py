@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from tests.system.processes import PATIENCE
 from tests.system.scripted import Script, get, listening, response
+from tests.system.storing import Proxies
 
 LIFE = (b"Cache-Control: max-age=600", b'ETag: "a"', b"Content-Type: text/plain")
 BODY = b"".join(b"%04d " % number for number in range(400))
@@ -95,3 +102,74 @@ def test_a_part_that_contradicts_itself_is_passed_on_and_not_stored(proxied: Scr
         assert b"; detail=partial-content\r\n" in client.head
         client.send(get(b"/lie", b"Range: bytes=-5"))
         origin.read_head()
+
+
+class _Ranges(BaseHTTPRequestHandler):
+    """An origin of one file, of which it gives the ranges that are asked for."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        first, last = (int(asked[1]), int(asked[2] or len(BODY) - 1)) if asked else (0, len(BODY) - 1)
+        self.send_response(206 if asked else 200)
+        for line in LIFE:
+            name, _, value = line.decode().partition(": ")
+            self.send_header(name, value)
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(BODY)}")
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.end_headers()
+        self.wfile.write(BODY[first : last + 1])
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class _File(ThreadingHTTPServer):
+    daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Proxies]:
+    """Start proxies before that origin."""
+    with _File(("127.0.0.1", 0), _Ranges) as origin, ExitStack() as stack:
+        threading.Thread(target=origin.serve_forever, args=(0.02,), daemon=True).start()
+        yield Proxies(origin, tmp_path, stack)  # type: ignore[arg-type]  # fits what is used of it
+        origin.shutdown()
+
+
+def ask(port: int, bounds: str = "") -> tuple[int, bytes, str]:
+    """Return status, body and what the cache did."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("GET", "/file", headers={"Host": "site.test"} | ({"Range": f"bytes={bounds}"} if bounds else {}))
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body, answer.headers["Cache-Status"].removeprefix("sitecache; ")
+
+
+@pytest.mark.rfc(9111, "3.3")
+@pytest.mark.rfc(9111, "3.4")
+@pytest.mark.parametrize("kind", ["redis", "memcached", "files"])
+def test_parts_lie_in_storages_outside_the_process(start: Proxies, storages, kind: str) -> None:
+    settings = storages(kind).settings(KEY_PREFIX=f"ranges-{kind}")
+    process, port = start.start(settings)
+    for bounds, within, part in (("0-499", "100-199", BODY[100:200]), ("300-999", "450-550", BODY[450:551])):
+        assert ask(port, bounds)[0] == 206
+        while not (got := ask(port, within))[2].startswith("hit"):
+            assert got[:2] == (206, part)
+        assert got[:2] == (206, part)
+    assert process.stop() == 0
+    _, again = start.start(settings)
+    status, body, said = ask(again)
+    assert (status, body) == (200, BODY)
+    assert said.startswith("fwd=partial; fwd-status=206; ")
+    while not (got := ask(again))[2].startswith("hit"):
+        assert got[:2] == (200, BODY)
+    assert got[:2] == (200, BODY)
