@@ -154,7 +154,7 @@ class Fetcher:
         outcome.ttl = int(stored.terms.lifetime - stored.terms.age(now))
         if not exchange.asked.no_store and not self._flights.was_invalidated(exchange.primary, job.times[0]):
             until = UnixTime(stored.terms.born + retention)
-            outcome.stored = keep_freshened(exchange, stored, until, now)
+            outcome.stored = keep_freshened(exchange, stored, until, job.times, self._flights)
         self._replies.stored(exchange, stored, outcome, now)
         if job.flight is not None:
             job.flight.land(Settled())
@@ -166,7 +166,7 @@ class Fetcher:
             return
         match decide_heading(exchange.request, stored, response, job.times, exchange.route.rules):
             case Freshen(fresh, retention):
-                keep_freshened(exchange, fresh, UnixTime(fresh.terms.born + retention), job.times[1])
+                keep_freshened(exchange, fresh, UnixTime(fresh.terms.born + retention), job.times, self._flights)
             case Outdated():
                 exchange.route.responses.drop(exchange.primary, exchange.request, stored)
             case None:

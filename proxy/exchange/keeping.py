@@ -34,15 +34,19 @@ def keep(exchange: Exchange, received: Received, flights: Flights, now: UnixTime
     responses.revise(exchange.primary, exchange.request, revision, now)
 
 
-def keep_freshened(exchange: Exchange, stored: StoredResponse, until: UnixTime, now: UnixTime) -> bool:
+def keep_freshened(
+    exchange: Exchange, stored: StoredResponse, until: UnixTime, times: tuple[UnixTime, UnixTime], flights: Flights
+) -> bool:
     """Store a response that a validation has freshened; a part only where nothing complete has come meanwhile."""
+    now = times[1]
     responses = exchange.route.responses
     if stored.extent is None:
         return responses.store(exchange.primary, exchange.request, stored, until, now)
 
     def revision(current: StoredResponse | None, specs: VarySpecs) -> tuple[StoredResponse, UnixTime] | None:
         del specs
-        return None if current is not None and current.extent is None else (stored, until)
+        is_outdated = flights.was_invalidated(exchange.primary, times[0])
+        return None if is_outdated or (current is not None and current.extent is None) else (stored, until)
 
     responses.revise(exchange.primary, exchange.request, revision, now)
     return responses.accepts(exchange.primary)

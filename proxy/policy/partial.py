@@ -10,6 +10,7 @@ from proxy.message.heads import Request, Response
 from proxy.policy.decisions import Freshen
 from proxy.policy.ranges import Extent, Part, stated_extent
 from proxy.policy.rules import Rules
+from proxy.policy.said import said
 from proxy.policy.stored import StoredResponse
 from proxy.policy.validation import decide_validation
 from proxy.policy.validators import share_strong, strong_tag
@@ -189,6 +190,8 @@ def complete(
         or extent != Extent(part.first, part.last, stored.complete_size)
         or not share_strong(fields, answer.fields, times[1])
         or not _same_coding(fields, answer.fields, may_omit=True)
+        # What is only for who asks (RFC 9111 §5.2.2.7) would be lost.
+        or said(answer.fields, rules.targeted).withheld
     ):
         return None
     return _updated(request, _as(stored, Extent(0, extent.complete - 1, extent.complete), b""), answer, times, rules)

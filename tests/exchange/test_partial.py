@@ -292,6 +292,28 @@ async def test_a_write_while_it_is_looked_up_what_is_stored_keeps_the_part_out()
     assert len(backend) == 0
 
 
+@pytest.mark.rfc(9111, "4.4")
+async def test_a_write_while_it_is_looked_up_what_is_stored_keeps_the_freshened_part_out() -> None:
+    backend = Slow(Clock())
+    bench = await with_part(0, 29, bench=Bench(storage=remote(backend)))
+    bench.clock.turn(61)
+    gate = Gate()
+    bench.give(gate, whole(status=204))
+    client = bench.start(request("/page", "range: bytes=0-9"))
+    await settled()
+    backend.gate = asyncio.get_running_loop().create_future()
+    gate.open(whole(FRESH, TAG, status=304))
+    await settled()
+    assert client.content == BODY[:10]
+    bench.clock.turn(1)
+    bench.start(request(method="POST"))
+    await settled()
+    backend.gate.set_result(None)
+    backend.gate = None
+    await settled()
+    assert len(backend) == 0
+
+
 async def test_without_a_place_to_store_parts_pass() -> None:
     for storage in (NoResponses(), remote(Unreachable())):
         bench = Bench(part(0, 9), part(0, 9), storage=storage)

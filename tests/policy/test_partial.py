@@ -382,6 +382,10 @@ def test_the_missing_part_makes_it_complete() -> None:
         pytest.param([FRESH, TAG, LENGTH], id="without-content-range"),
         pytest.param([FRESH, TAG, RANGE, LENGTH, "Content-Encoding: gzip"], id="of-another-coding"),
         pytest.param(["Cache-Control: no-store", TAG, RANGE, LENGTH], id="not-to-be-stored"),
+        pytest.param(
+            ['Cache-Control: max-age=60, private="x-own"', TAG, RANGE, LENGTH, "X-Own: 1"], id="private-field"
+        ),
+        pytest.param([FRESH, TAG, RANGE, LENGTH, "Set-Cookie: a=b"], id="set-cookie"),
     ],
 )
 def test_anything_else_does_not(lines: list[str]) -> None:
