@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from proxy.storage.databases import Databases
 
@@ -26,6 +28,7 @@ class Engines:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
         self._engines: dict[str, AsyncEngine] = {}
+        self._opening: set[asyncio.Task[AsyncConnection]] = set()
 
     @asynccontextmanager
     async def connect(self, alias: str, *, whole: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -36,11 +39,41 @@ class Engines:
             async with engine.execution_options(isolation_level=level).begin() as connection:
                 yield connection
         else:
-            async with engine.connect() as connection:
+            connection = await self._take(engine)
+            try:
                 yield connection
+            finally:
+                await asyncio.shield(asyncio.create_task(connection.close()))
+
+    async def _take(self, engine: AsyncEngine) -> AsyncConnection:
+        """Take a connection; one that has to be opened is opened to the end, also when whoever wanted it gives up.
+
+        Else a database that takes longer to connect to than a request may wait would never be asked.
+        """
+        pool = engine.pool
+        if not isinstance(pool, QueuePool) or pool.checkedin() or pool.checkedout() >= _CONNECTIONS:
+            return await engine.connect()
+        given_up = asyncio.Event()
+        opening = asyncio.create_task(_open(engine, given_up))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opened)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+
+    def _opened(self, opening: asyncio.Task[AsyncConnection]) -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled():
+            # Whoever still waits is told of it, too.
+            opening.exception()
 
     async def close(self) -> None:
         """Close all connections; the next use opens new ones."""
+        for opening in self._opening:
+            opening.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
         engines, self._engines = self._engines, {}
         for engine in engines.values():
             await engine.dispose()
@@ -60,6 +93,14 @@ class Engines:
                 hide_parameters=True,
             )
         return self._engines[alias]
+
+
+async def _open(engine: AsyncEngine, given_up: asyncio.Event) -> AsyncConnection:
+    """Open a connection; one that nobody waits for any more is for the next."""
+    connection = await engine.connect()
+    if given_up.is_set():
+        await connection.close()
+    return connection
 
 
 def is_deadlock(error: DBAPIError) -> bool:

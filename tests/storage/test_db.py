@@ -21,7 +21,9 @@ from proxy.storage.backends.limits import Limits
 from proxy.storage.createcachetable import create_cache_table
 from proxy.storage.databases import Routes, read_databases
 from tests.storage.contract import Clock
+from tests.storage.forwarder import forwarding
 from tests.storage.postgresql import PASSWORD, address, as_nobody, postgresql, programs
+from tests.storage.servers import Server
 
 MINUTE = Seconds(60)
 TABLE = 'odd "name"; --'
@@ -403,3 +405,38 @@ async def test_a_connection_that_was_lost_costs_no_store(clock: Clock, server) -
     assert await cache.get("a") == b"2"
     await cache.close()
     await other.close()
+
+
+async def test_a_connection_is_opened_to_the_end_although_nobody_waits_for_it(clock: Clock, server) -> None:
+    """As a database far away, whose greeting takes longer than a request may wait for the storage."""
+    await create_cache_table(read_databases({"default": address(server)}, None), "default", "far")
+    async with forwarding(server) as way:
+        databases = read_databases({"default": address(Server([], ("127.0.0.1", way.port), Path("/")))}, None)
+        cache = DatabaseCache("far", databases, clock)
+        way.hold()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await cache.get("a")
+        way.release()
+        (opening,) = cache._engines._opening
+        await opening
+        assert cache._engines._engines["default"].pool.checkedin() == 1
+        asked = len(way.commands)
+        assert await cache.get("a") is None
+        assert await cache.set("a", b"1", None)
+        assert len(way.commands) > asked
+        assert cache._engines._engines["default"].pool.checkedin() == 1
+        way.cut()
+        await cache.close()
+
+
+async def test_what_is_being_opened_ends_with_the_cache(clock: Clock, server) -> None:
+    async with forwarding(server) as way:
+        databases = read_databases({"default": address(Server([], ("127.0.0.1", way.port), Path("/")))}, None)
+        cache = DatabaseCache("far", databases, clock)
+        way.hold()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await cache.get("a")
+        await cache.close()
+        assert not cache._engines._opening

@@ -48,7 +48,7 @@ async def test_no_request_fails_under_load_while_the_server_is_killed_and_starte
 
 async def test_a_storage_that_is_slow_is_not_waited_for(start: Proxies, storage: Storage) -> None:
     async with forwarding(storage.server) as way:
-        settings = storage.through(way.port, KEY_PREFIX="slow", BREAKER_REST="1s")
+        settings = storage.through(way.port, KEY_PREFIX="slow", DEADLINE="250ms", BREAKER_REST="1s")
         process, port = await asyncio.to_thread(start.start, settings)
         await asyncio.to_thread(until, port, "hit")
         way.hold()
