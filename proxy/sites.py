@@ -59,6 +59,7 @@ def rules_of(config: Config) -> Rules:
         heuristic=Heuristic(config.heuristic.percent / 100, config.heuristic.most),
         set_cookie=config.set_cookie,
         store_post=config.store_post,
+        validate_variants=config.validate_variants,
         stale_after_s_maxage=config.stale_after_s_maxage,
     )
 

@@ -287,6 +287,8 @@ class Config:
     set_cookie: SetCookie = SetCookie.NEVER
     store_post: bool = False
     """Answer ``GET`` with the answer to a ``POST`` that says it is the same (RFC 9110 §9.3.3)."""
+    validate_variants: bool = False
+    """Ask the origin about the variants that a request does not select (RFC 9111 §4.3.1)."""
     stale_after_s_maxage: bool = False
     """Beside ``s-maxage``, let the origin's ``stale-while-revalidate`` and ``stale-if-error`` count."""
     ALLOWED_HOSTS: tuple[str, ...] = ("*",)

@@ -11,12 +11,12 @@ from proxy.exchange.body import Before, Body
 from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
 from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep, keep_freshened
+from proxy.exchange.passing import head_of, length_line, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
-from proxy.message.fields import RawField, serialise
+from proxy.message.fields import serialise
 from proxy.message.framing import Chunked, Length, UntilClose
-from proxy.message.grammar import format_date
 from proxy.message.heads import Response
 from proxy.message.stream import Sink
 from proxy.policy.cache_status import Outcome, cache_status
@@ -24,6 +24,7 @@ from proxy.policy.decisions import (
     AskAgain,
     Detail,
     Discard,
+    ForwardReason,
     Freshen,
     PassOn,
     Replace,
@@ -41,9 +42,10 @@ from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.ranges import stated_extent
 from proxy.policy.reuse import terms_asked
-from proxy.policy.stored import StoredResponse, Terms
+from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields, without
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
+from proxy.policy.variants import named, offered, offering_fields
 from proxy.upstream.connection import Answer, Ask
 
 
@@ -58,6 +60,9 @@ class Fetcher:
 
     async def run(self, job: Job) -> None:
         """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
+        rules = job.exchange.route.rules
+        if job.whole and job.reason is ForwardReason.VARY_MISS and rules.validate_variants:
+            job.offered = offered(job.exchange.route.responses.variants(job.exchange.primary, self._clock()))
         try:
             while True:
                 request_time = self._clock()
@@ -68,9 +73,11 @@ class Fetcher:
                     return
                 job.times = (request_time, self._clock())
                 _patch(job, answer)
-                if self._settled(job, answer):
+                names_one = bool(job.offered) and answer.response.status == 304
+                if self._recognised(job, answer.response) if names_one else self._settled(job, answer):
                     return
                 job.validating = job.completing = None
+                job.offered = ()
         finally:
             # Whatever happened, nobody waits for ever.
             self._leave_flight(job)
@@ -81,6 +88,8 @@ class Fetcher:
         fields = request_fields(request, without=_left_out(job))
         if job.validating is not None:
             fields += validating_fields(job.validating)
+        if job.offered:
+            fields += offering_fields(job.offered)
         if job.completing is not None:
             fields += completing_fields(job.completing, exchange.route.rules)
         body = exchange.client.body
@@ -131,6 +140,17 @@ class Fetcher:
             case never:
                 assert_never(never)
         return True
+
+    def _recognised(self, job: Job, response: Response) -> bool:
+        """Answer with the variant that a 304 names; it is stored for what this request varies by, too."""
+        exchange = job.exchange
+        stored = named(job.offered, response)
+        if stored is None:
+            return False
+        decision = decide_validation(exchange.request, stored, response, job.times, exchange.route.rules)
+        if isinstance(decision, Freshen):
+            self._freshened(job, decision.stored, decision.retention)
+        return isinstance(decision, Freshen)
 
     def _completed(self, job: Job, answer: Answer, part: StoredResponse) -> bool:
         """Answer with what is stored and the rest that comes, where both are of one representation."""
@@ -246,10 +266,10 @@ class Fetcher:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
-        fields = [field for field in _passed_on(response, now) if field[0].lower() != b"age"]
+        fields = [field for field in passed_on(response, now) if field[0].lower() != b"age"]
         fields = site_fields(fields, store.terms, exchange.route.rules, response.status)
         job.own = [field for field in fields if field[0].lower() in store.withheld]
-        head = _head(response, without(fields, store.withheld))
+        head = head_of(response, without(fields, store.withheld))
         pending = StoredResponse(response.status, head, b"", store.terms, stated_extent(response))
         self._share(job, answer, pending, store.retention)
 
@@ -273,7 +293,7 @@ class Fetcher:
                 return
             if self._flights.was_invalidated(exchange.primary, job.valid_since):
                 return
-            length = b"" if not isinstance(framing, Chunked) else _length(whole)
+            length = b"" if not isinstance(framing, Chunked) else length_line(whole)
             stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent)
             received = Received(exchange.request, response, job.times, stored, retention)
             keep(exchange, received, self._flights, self._clock())
@@ -309,8 +329,8 @@ class Fetcher:
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
             outcome.detail = why
-        fields = spent_fields(_passed_on(response, now), response, exchange.route.rules, now)
-        passing = _unstored(response, _head(response, fields), now)
+        fields = spent_fields(passed_on(response, now), response, exchange.route.rules, now)
+        passing = unstored(response, head_of(response, fields), now)
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)
@@ -322,7 +342,7 @@ class Fetcher:
         outcome = job.outcome()
         outcome.forward_status = 101
         upgrade = [(b"Connection", b"Upgrade"), (b"Upgrade", answer.response.fields.get(b"upgrade") or b"")]
-        head = _head(answer.response, [*response_fields(answer.response.fields, answer.response.minor), *upgrade])
+        head = head_of(answer.response, [*response_fields(answer.response.fields, answer.response.minor), *upgrade])
         tunnel = Tunnel(
             exchange.client, answer.body, answer.tunnel, lambda size: self._replies.count(exchange, 101, outcome, size)
         )
@@ -360,37 +380,6 @@ def _patch(job: Job, answer: Answer) -> None:
     if patches is not None and answer.tunnel is None:
         response = answer.response
         response.fields = patched(response.fields, patches, job.times[1], update=response.status == 304)
-
-
-def _head(response: Response, fields: list[RawField]) -> bytes:
-    return b"HTTP/1.1 %d %b\r\n%b" % (response.status, response.reason, serialise(fields))
-
-
-def _passed_on(response: Response, now: UnixTime) -> list[RawField]:
-    """Return the fields to pass on, with the Date that a recipient with a clock adds (RFC 9110 §6.6.1)."""
-    fields = response_fields(response.fields, response.minor)
-    return fields if b"date" in response.fields else [(b"Date", format_date(now)), *fields]
-
-
-def _length(body: bytes) -> bytes:
-    return b"Content-Length: %d\r\n" % len(body)
-
-
-def _unstored(response: Response, head: bytes, now: UnixTime) -> StoredResponse:
-    """Return a response that is not stored in the form that preconditions are evaluated on."""
-    terms = Terms(
-        born=now,
-        lifetime=Seconds(0),
-        explicit=True,
-        no_cache=True,
-        must_revalidate=True,
-        stale_while_revalidate=Seconds(0),
-        stale_if_error=None,
-        etag=response.fields.get(b"etag"),
-        last_modified=response.fields.get(b"last-modified"),
-        vary=(),
-    )
-    return StoredResponse(response.status, head, b"", terms)
 
 
 def _nothing(whole: bytes | None) -> None:

@@ -12,6 +12,7 @@ from proxy.message.fields import RawField
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason
 from proxy.policy.stored import StoredResponse
+from proxy.policy.variants import Tagged
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class Job:
     """What may stand in for the origin."""
     completing: StoredResponse | None = None
     """Ask the origin only for what is missing to this part."""
+    offered: tuple[Tagged, ...] = ()
+    """Ask the origin whether one of these answers the request, which selects none of them."""
     flight: Flight | None = None
     """Others wait for what comes."""
     key: FlightKey | None = None

@@ -40,5 +40,7 @@ class Rules:
     set_cookie: SetCookie = SetCookie.NEVER
     store_post: bool = False
     """Answer GET with what came as the answer to POST, where it says that it may (RFC 9110 §9.3.3)."""
+    validate_variants: bool = False
+    """Ask the origin about the variants that a request does not select (RFC 9111 §4.3.1)."""
     stale_after_s_maxage: bool = False
     """Believe an origin that allows stale responses beside s-maxage, which forbids them (RFC 9111 §5.2.2.10)."""

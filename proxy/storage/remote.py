@@ -201,6 +201,11 @@ class RemoteResponses:
             self._usual = (*self._usual, *new)
             self._write(_USUAL_KEY, VaryIndex(b"", self._usual), _USUAL_TIMEOUT)
 
+    def variants(self, primary: PrimaryKey, now: UnixTime) -> tuple[StoredResponse, ...]:
+        """None can be had without waiting."""
+        del primary, now
+        return ()
+
     # What is to be there.
 
     def accepts(self, primary: Key) -> bool:

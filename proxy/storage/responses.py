@@ -40,6 +40,9 @@ class Responses(Protocol):
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, the latest first; empty where nothing is known."""
 
+    def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
+        """Return the variants of the resource that can be had without waiting, the latest first."""
+
     def accepts(self, primary: PrimaryKey) -> bool:
         """Tell whether a response for this resource would be stored now, as far as that is known beforehand."""
 
@@ -122,6 +125,13 @@ class MemoryResponses:
             return held.specs
         return () if held is None else ((),)
 
+    def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
+        """Return the variants of the resource, the latest first."""
+        held = self._memory.peek(primary, now)
+        keys = reversed(held.keys) if isinstance(held, _Variants) else ()
+        found = (self._memory.peek(key, now) for key in keys)
+        return [variant for variant in found if isinstance(variant, StoredResponse)]
+
     def accepts(self, primary: PrimaryKey) -> bool:
         """Memory always does."""
         del primary
@@ -191,6 +201,11 @@ class NoResponses:
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Nothing is known."""
+        del primary, now
+        return ()
+
+    def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
+        """There are none."""
         del primary, now
         return ()
 

@@ -294,3 +294,66 @@ async def test_a_head_overtaken_by_a_write_changes_nothing() -> None:
     gate.open(whole(FRESH, TAG))
     await settled()
     assert len(bench.memory) == 0
+
+
+# Several variants (RFC 9111 §4.3.1).
+
+ENGLISH, GERMAN, FRENCH = (request("/page", f"accept-language: {language}") for language in ("en", "de", "fr"))
+VARY = "vary: accept-language"
+
+
+async def two_variants(*answers: Any, **rules: Any) -> Bench:
+    bench = Bench(
+        whole(FRESH, VARY, 'etag: "en"', body=b"hello"), whole(FRESH, VARY, 'etag: "de"', body=b"hallo"), **rules
+    )
+    await bench.ask(ENGLISH)
+    bench.clock.turn(1)
+    await bench.ask(GERMAN)
+    bench.give(*answers)
+    bench.clock.turn(1)
+    return bench
+
+
+@pytest.mark.rfc(9111, "4.3.1")
+@pytest.mark.rfc(9111, "4.3.4")
+async def test_a_304_names_the_variant_that_answers_another_request() -> None:
+    bench = await two_variants(whole(FRESH, VARY, 'etag: "en"', "x-a: 1", status=304), **letter())
+    french = await bench.ask(FRENCH)
+    assert bench.origin.fields().get(b"if-none-match") == b'"de", "en"'
+    assert french.got == (200, b"hello", True)
+    assert french.cache_status == "fwd=vary-miss; fwd-status=304; ttl=60; stored"
+    again = await bench.ask(FRENCH)
+    assert (again.content, again.fields.get(b"x-a")) == (b"hello", b"1")
+    assert (await bench.ask(GERMAN)).content == b"hallo"
+
+
+@pytest.mark.rfc(9111, "4.3.2")
+async def test_the_clients_own_precondition_is_answered_from_the_variant_named() -> None:
+    answers = [whole(FRESH, VARY, 'etag: "en"', status=304), whole(FRESH, VARY, 'etag: "de"', status=304)]
+    bench = await two_variants(*answers, **letter())
+    asked = request("/page", "accept-language: fr", 'if-none-match: "en"')
+    assert (await bench.ask(asked)).status == 304
+    other = request("/page", "accept-language: it", 'if-none-match: "en"')
+    assert (await bench.ask(other)).got == (200, b"hallo", True)
+
+
+@pytest.mark.rfc(9111, "4.3.3")
+@pytest.mark.parametrize("lines", [[], ['etag: "it"'], ['etag: "en"', "cache-control: no-store"]])
+async def test_a_304_that_names_none_of_them_is_asked_again(lines: list[str]) -> None:
+    bench = await two_variants(whole(VARY, *lines, status=304), whole(FRESH, VARY, body=b"salut"), **letter())
+    french = await bench.ask(FRENCH)
+    assert french.got == (200, b"salut", True)
+    assert b"if-none-match" not in bench.origin.fields()
+
+
+@pytest.mark.rfc(9111, "4.3.3")
+async def test_a_200_answers_and_is_a_variant_of_its_own() -> None:
+    bench = await two_variants(whole(FRESH, VARY, body=b"salut"), **letter())
+    assert (await bench.ask(FRENCH)).content == b"salut"
+    assert (await bench.ask(FRENCH)).cache_status == "hit; ttl=60"
+
+
+async def test_variants_are_not_offered_unless_it_is_set() -> None:
+    bench = await two_variants(whole(FRESH, VARY, body=b"salut"))
+    await bench.ask(FRENCH)
+    assert b"if-none-match" not in bench.origin.fields()
