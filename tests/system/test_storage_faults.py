@@ -76,9 +76,8 @@ def test_what_is_damaged_is_a_miss_and_the_next_is_a_hit(start: Proxies, storage
             # A hit may still be on its way to the storage.
             await_that(lambda number=number: stored(process) == 2 * number)
             # memcached's list of keys comes from a thread of its own, a little later.
-            records = {}
-            while len(records) != 2:
-                records = storage.of("damaged")
+            records: dict[str, bytes] = {}
+            await_that(lambda records=records: records.update(storage.of("damaged")) or len(records) == 2)
             for name, other in zip(records, reversed(records), strict=True):
                 storage.put(name, damage(records[name], records[other]))
             for path in ("/a", "/b"):
