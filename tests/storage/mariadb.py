@@ -60,9 +60,9 @@ def mariadb(*options: str) -> Iterator[Server]:
         # The file of commands is for the first start only.
         command = as_nobody("mariadbd", *_RUN, *where, *_SMALL, *options)
         server = MariaDB([*command, f"--init-file={users}"], ("127.0.0.1", port), directory)
-        server.start(within=60)
-        server.command = command
         try:
+            server.start(within=60)
+            server.command = command
             yield server
         finally:
             server.kill()
