@@ -60,6 +60,18 @@ async def test_the_first_route_that_takes_a_request_holds(tmp_path: Path) -> Non
     assert (await bench.get("/other")).fields.get(b"cache-control") == b"max-age=600"
 
 
+@pytest.mark.rfc(9213, "2.2")
+async def test_what_a_route_writes_into_cache_control_goes_before_targeted_fields(tmp_path: Path) -> None:
+    private = {"match": "/account/*", "cache_control": {"private": True}}
+    said = ("CDN-Cache-Control: max-age=60", "Cache-Control: no-store")
+    bench = Routed(tmp_path, routes(private), whole(*said), whole(*said))
+    assert (await bench.get("/account/x")).detail == "no-store"
+    assert (await bench.get("/other")).cache_status == "fwd=uri-miss; fwd-status=200; ttl=60; stored"
+    settings = {"targeted": ["Ours-Cache-Control", "CDN-Cache-Control"]}
+    bench = Routed(tmp_path, settings, whole("Ours-Cache-Control: max-age=5", *said))
+    assert (await bench.get("/page")).cache_status == "fwd=uri-miss; fwd-status=200; ttl=5; stored"
+
+
 async def test_a_bypass_forwards_fields_as_they_are_and_stores_nothing(tmp_path: Path) -> None:
     bench = Routed(tmp_path, routes({"match": "/a*", "bypass": True}), whole("cache-control: max-age=60"), whole())
     client = await bench.get("/a", "if-none-match: x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from zlib import crc32
 
 import pytest
@@ -61,6 +62,16 @@ def test_a_part_that_contradicts_itself_is_damaged(extent: Extent) -> None:
 def test_a_record_without_an_extent_is_a_complete_response() -> None:
     assert b'"extent"' not in encode(KEY, stored(b"a page"))
     assert plain(decode(KEY, encode(KEY, stored(b"a page")))) == plain(stored(b"a page"))
+
+
+@pytest.mark.parametrize("name", ["unsaid", "immutable"])
+def test_what_an_older_version_did_not_know_is_not_so(name: str) -> None:
+    plainly = stored(b"a page")
+    assert f'"{name}"'.encode() not in encode(KEY, plainly)
+    marked = StoredResponse(200, plainly.head, plainly.body, replace(plainly.terms, **{name: True}))
+    read = decode(KEY, encode(KEY, marked))
+    assert isinstance(read, StoredResponse)
+    assert getattr(read.terms, name) is True
 
 
 @pytest.mark.parametrize("record", BY_NAME)
