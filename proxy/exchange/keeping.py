@@ -17,6 +17,8 @@ def keep(exchange: Exchange, received: Received, flights: Flights, now: UnixTime
     if stored.extent is None:
         until = UnixTime(stored.terms.born + received.retention)
         responses.store(exchange.primary, exchange.request, stored, until, now)
+        if (too := exchange.route.rules.distinctions.normal.answers_too(exchange.request, stored)) is not None:
+            responses.store(exchange.primary, *too, until, now)
         return
     if len(stored.body) != stored.extent.size:
         # In the chunked coding it is the end that shows that a part is not what it says.

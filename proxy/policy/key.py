@@ -13,6 +13,7 @@ from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE, IgnoredCookies, single_cookie
 from proxy.policy.forwarding import is_about_forwarding
 from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID, Languages
+from proxy.policy.negotiation import NOTHING_DECLARED, Normal
 from proxy.policy.zones import Zones
 
 PrimaryKey = NewType("PrimaryKey", bytes)
@@ -24,9 +25,6 @@ _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 #: As a number: CPython 3.11 makes and drops an error for ``b"%" in target``, 0.14 against 0.02 us.
 _PERCENT = ord("%")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-
-#: §4.1 lets whitespace and empty members go where the field is defined to be a list, and only there.
-_LISTS = frozenset(b"accept accept-charset accept-encoding accept-language".split())
 
 #: Of what only a trusted proxy may say, that which differs with each client and not with the page.
 _ABOUT_CLIENTS = frozenset(
@@ -82,15 +80,21 @@ def _normal_escape(matched: re.Match[bytes]) -> bytes:
 class Distinctions:
     """What tells the variants of a page apart, as far as the operator declared it."""
 
-    __slots__ = ("_languages", "_zones", "cookies", "readings")
+    __slots__ = ("_languages", "_zones", "cookies", "normal", "readings")
 
     def __init__(
-        self, ignored_cookies: Sequence[str], languages: Languages | None = None, zones: Zones | None = None
+        self,
+        ignored_cookies: Sequence[str],
+        languages: Languages | None = None,
+        zones: Zones | None = None,
+        normal: Normal = NOTHING_DECLARED,
     ) -> None:
         """``ignored_cookies`` has patterns of their names."""
         self._languages = languages
         self._zones = zones
-        self.readings: dict[bytes, Callable[[Request], bytes]] = {}
+        self.normal = normal
+        """How the values of fields are compared."""
+        self.readings: dict[bytes, Callable[[Request], bytes | None]] = normal.readings()
         """Of the varied names that stand for less than their field says: what they stand for."""
         said_otherwise: list[bytes] = []
         if languages is not None:
@@ -109,6 +113,14 @@ class Distinctions:
         if self._languages is not None:
             names = self._languages.varied(request, fields.get(b"content-language"))
         return names if self._zones is None else (*names, self._zones.name)
+
+    def guards(self, vary: Sequence[bytes], request: Request, fields: Fields) -> tuple[bytes, ...]:
+        """Return what else a response with these fields varies by, for it shows that our reading of these is not its.
+
+        ``vary`` are the names in its Vary.
+        """
+        guards = self.normal.guards(request, fields) if self.normal is not NOTHING_DECLARED else ()
+        return tuple(name for name in guards if name[1:] in vary)
 
 
 def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, distinctions: Distinctions) -> VariantKey:
@@ -136,10 +148,8 @@ def _varied(name: bytes, request: Request, distinctions: Distinctions) -> bytes 
         return distinctions.cookies.remaining(value) or None
     if name.startswith(SINGLE_COOKIE):
         return single_cookie(request.fields.index.get(b"cookie"), name.removeprefix(SINGLE_COOKIE))
-    if name in _LISTS:
-        return None if value is None else b", ".join(members(value))
     if not is_about_forwarding(name):
-        return value
+        return value if value is None or not distinctions.normal.is_list(name) else b", ".join(members(value))
     told = value if request.trusted else None
     if name in (b"x-forwarded-for", b"forwarded"):
         # Our own part of these names the peer.

@@ -88,8 +88,12 @@ def _is_of_use(terms: Terms, now: UnixTime) -> bool:
 def _varied_by(request: Request, response: Response, rules: Rules) -> tuple[bytes, ...] | None:
     """Return what a response varies by in its own words and in the operator's; None for everything."""
     vary = vary_names(response.fields)
-    more = (*rules.varied_cookies, *rules.distinctions.varied(request, response.fields))
-    return tuple(sorted({*vary, *more})) if more and vary is not None else vary
+    if vary is None:
+        return None
+    distinctions = rules.distinctions
+    more = (*rules.varied_cookies, *distinctions.varied(request, response.fields))
+    more += distinctions.guards(vary, request, response.fields)
+    return tuple(sorted({*vary, *more})) if more else vary
 
 
 def _forbidden(
