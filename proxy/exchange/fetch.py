@@ -268,7 +268,8 @@ class Fetcher:
         now = job.times[1]
         fields = [field for field in passed_on(response, now) if field[0].lower() != b"age"]
         fields = site_fields(fields, store.terms, exchange.route.rules, response.status)
-        job.own = [field for field in fields if field[0].lower() in store.withheld]
+        if store.withheld:
+            job.own = [field for field in fields if field[0].lower() in store.withheld]
         head = head_of(response, without(fields, store.withheld))
         pending = StoredResponse(response.status, head, b"", store.terms, stated_extent(response))
         self._share(job, answer, pending, store.retention)
@@ -311,7 +312,9 @@ class Fetcher:
         outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
         outcome.ttl = int(terms.lifetime - terms.age(job.times[1]))
         answer.body.attach(body if part is None else _around(body, part))
-        sent = StoredResponse(pending.status, pending.head + serialise(job.own), b"", terms, pending.extent)
+        sent = pending
+        if job.own:
+            sent = StoredResponse(pending.status, pending.head + serialise(job.own), b"", terms, pending.extent)
         self._replies.stream(exchange, sent, body, framing, outcome, aged=b"age" in response.fields)
 
     def _discard(self, job: Job, answer: Answer, why: Detail) -> None:

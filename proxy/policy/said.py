@@ -24,9 +24,9 @@ _NEEDED = frozenset(
 _PERMITTING = frozenset((b"public", b"must-understand", b"immutable"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Said:
-    """What counts of all that a response says."""
+    """What counts of all that a response says. Slotted and not frozen: one for each response (STYLE 8)."""
 
     directives: Directives
     """By lower-case name; no-cache and private only where they mean all of the response."""
