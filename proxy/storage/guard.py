@@ -54,6 +54,7 @@ class Guard:
         self._until = float("-inf")
         self._trying = False
         self._said = float("-inf")
+        self._traced = float("-inf")
 
     @property
     def is_resting(self) -> bool:
@@ -81,6 +82,12 @@ class Guard:
         except StorageError as error:
             self._failed(error, is_trial)
             raise
+        except Exception as error:
+            # A backend's fault, and whatever it is, not worth a request: the page comes from the origin.
+            self._faulty(error)
+            failure = StorageError(f"{self._name} raised {type(error).__name__}, which is a fault of its backend")
+            self._failed(failure, is_trial)
+            raise failure from error
         finally:
             if is_trial:
                 self._trying = False
@@ -102,6 +109,11 @@ class Guard:
         self._rest = Seconds(min(self._rest, self._patience.longest_rest))
         self._until = self._clock() + self._rest
         self._rest = Seconds(self._rest * 2)
+
+    def _faulty(self, error: Exception) -> None:
+        if self._clock() >= self._traced + _BETWEEN_LINES:
+            self._traced = self._clock()
+            _log.error("%s failed in a way that its backend does not know", self._name, exc_info=error)
 
     def _succeeded(self) -> None:
         if self.is_resting:

@@ -157,3 +157,21 @@ async def test_a_server_that_fails_now_and_then_is_said_once_a_minute(caplog: py
             await bench.ask(fails=False)
             bench.clock.turn(5)
     assert caplog.messages == ["storage 'pages' at one failed: refused"] * 2
+
+
+async def test_an_error_that_the_backend_does_not_know_costs_no_request_and_its_cause_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+
+    async def work() -> None:
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR, "sitecache"):
+        for _ in range(2):
+            with pytest.raises(StorageError, match="raised ZeroDivisionError"):
+                await bench.guards.run(Operation.GET, "one", work)
+    assert caplog.messages == ["storage 'pages' at one failed in a way that its backend does not know"]
+    assert "ZeroDivisionError" in caplog.text, "with the place"
+    assert await bench.ask() == "failed"
+    assert await bench.ask() == "resting", "it counts as a failure"
