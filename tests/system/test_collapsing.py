@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 import uvloop
 
-from proxy.app import Worker, build
+from proxy.worker import Worker
 from proxy.config.model import Config, UpstreamConfig
 from proxy.downstream.listeners import close_listeners, open_listeners
 from tests.system.processes import PATIENCE
@@ -101,6 +101,7 @@ class Stage:
     """The proxy of a test, with the origin behind it."""
 
     origin: Origin
+    upstream: UpstreamConfig
     worker: Worker
     port: int
 
@@ -137,11 +138,11 @@ def on_stage(play: Callable[[Stage], Awaitable[None]]) -> None:
         behind = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
         upstream = UpstreamConfig(f"http://127.0.0.1:{behind.sockets[0].getsockname()[1]}")
         listeners = open_listeners(["127.0.0.1:0"])
-        worker = build(Config(upstream))
+        worker = Worker(Config(upstream))
         await worker.server.start(listeners)
         try:
             async with asyncio.timeout(PATIENCE):
-                await play(Stage(origin, worker, listeners[0].getsockname()[1]))
+                await play(Stage(origin, upstream, worker, listeners[0].getsockname()[1]))
         finally:
             await worker.server.drain(within=PATIENCE)  # type: ignore[arg-type]
             worker.close()
@@ -219,7 +220,7 @@ def test_an_origin_that_is_lost_in_the_middle_cuts_everybody_short() -> None:
         for visitor in visitors:
             await visitor.head()
             await visitor.body(HALF)
-        for connection in list(stage.worker.pool._all):
+        for connection in list(stage.worker.origins.of(stage.upstream).pool._all):
             connection._transport.abort()
         for visitor in visitors:
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
