@@ -6,14 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from proxy.config.locales import time_zones
-from proxy.config.model import CacheConfig, Config, RouteConfig, SiteConfig, UpstreamConfig
+from proxy.config.model import (
+    CacheConfig,
+    Config,
+    CookieConfig,
+    NormalizeConfig,
+    QueryConfig,
+    RouteConfig,
+    SiteConfig,
+    UpstreamConfig,
+)
+from proxy.config.presets import ignored_cookies, ignored_parameters, kept_cookies
 from proxy.config.routes import plain_directives, route_name
 from proxy.config.source import join
 from proxy.config.units import Seconds
 from proxy.exchange.site import NONE, Route, Site, Sites
+from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.heuristic import Heuristic
 from proxy.policy.key import Distinctions
 from proxy.policy.languages import Languages
+from proxy.policy.negotiation import NOTHING_DECLARED, Normal
 from proxy.policy.patching import NO_PATCHES, Patches, directives_of
 from proxy.policy.query import QueryRules
 from proxy.policy.routing import Hosts, match_of
@@ -65,13 +77,30 @@ def rules_of(config: Config) -> Rules:
 
 
 def distinctions_of(config: Config) -> Distinctions:
-    """Return what tells the variants of a page apart."""
+    """Return what tells the variants of a page apart, where no site and no route says otherwise."""
+    return _distinctions(config, _Apart(config.cookies, config.normalize))
+
+
+def _distinctions(config: Config, apart: _Apart) -> Distinctions:
     languages = zones = None
     if config.USE_I18N and isinstance(config.LANGUAGES, tuple):
         languages = Languages(config.LANGUAGES, config.LANGUAGE_CODE, config.LANGUAGE_COOKIE_NAME.encode("ascii"))
     if config.USE_TZ and config.timezone_from is not None:
         zones = Zones(time_zones(), config.TIME_ZONE, config.timezone_from.removeprefix("header:").encode("ascii"))
-    return Distinctions(config.cookies.ignore, languages, zones)
+    ignored, kept = ignored_cookies(apart.cookies), kept_cookies(apart.cookies)
+    return Distinctions(ignored, languages, zones, _normal(apart.normalize), kept)
+
+
+def _normal(normalize: NormalizeConfig) -> Normal:
+    if normalize == NormalizeConfig():
+        return NOTHING_DECLARED
+    return Normal(
+        encodings=tuple(name.encode("ascii") for name in normalize.accept_encoding),
+        languages=tuple(tag.encode("ascii") for tag in normalize.accept_language),
+        lists=frozenset(name.encode("ascii") for name in normalize.fields),
+        language_order=normalize.language_order,
+        content_language=normalize.content_language,
+    )
 
 
 def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
@@ -90,7 +119,11 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
         rules=rules if seconds is None else replace(rules, site_lifetime=seconds),
         scope=scope(config.CACHES[alias], prefix),
         site=name,
+        query=_query(config.query if settings.query is None else settings.query),
     )
+    apart = _Apart(config.cookies, config.normalize).of(settings)
+    plain = _told_apart(plain, apart, config) if apart.is_own(settings) else plain
+    plain = _withholding(plain, apart.cookies, config)
     routes_at = f"{path}.routes" if path else "routes"
     routes = []
     for i, route in enumerate(settings.routes):
@@ -98,18 +131,67 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
         made = _route(plain, route, route_name(routes_at, i, route))
         if route.cache is not None or route.key_prefix is not None:
             own_prefix = prefix if route.key_prefix is None else route.key_prefix
-            made = replace(made, responses=parts.responses(own), scope=scope(config.CACHES[own], own_prefix))
+            responses = parts.responses(own)
+            if apart.is_own(settings):
+                responses = responses.told_apart_by(plain.rules.distinctions)
+            made = replace(made, responses=responses, scope=scope(config.CACHES[own], own_prefix))
+        if apart.is_own(route):
+            made = _told_apart(made, apart.of(route), config)
+        made = _withholding(made, apart.of(route).cookies, config)
         routes.append((match_of(route), made))
     return Site(tuple(routes), plain)
 
 
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """What of a site or a route tells the variants of its pages apart."""
+
+    cookies: CookieConfig
+    normalize: NormalizeConfig
+
+    @staticmethod
+    def is_own(settings: SiteConfig | RouteConfig) -> bool:
+        """Tell whether a site or a route has any of its own."""
+        return settings.cookies is not None or settings.normalize is not None
+
+    def of(self, settings: SiteConfig | RouteConfig) -> _Apart:
+        """Return what holds for a site or a route in here."""
+        cookies = self.cookies if settings.cookies is None else settings.cookies
+        return _Apart(cookies, self.normalize if settings.normalize is None else settings.normalize)
+
+
+def _told_apart(route: Route, apart: _Apart, config: Config) -> Route:
+    distinctions = _distinctions(config, apart)
+    rules = replace(route.rules, distinctions=distinctions)
+    return replace(route, rules=rules, responses=route.responses.told_apart_by(distinctions))
+
+
+def _query(query: QueryConfig) -> QueryRules | None:
+    ignored = ignored_parameters(query)
+    if not ignored and not query.keep and not query.sort:
+        return None
+    return QueryRules(ignored, keep=query.keep, sort=query.sort, upstream=query.upstream)
+
+
+def _withholding(route: Route, cookies: CookieConfig, config: Config) -> Route:
+    """Return a route whose origin does not get ignored cookies; those by which it answers differently it does."""
+    if not cookies.withhold:
+        return replace(route, rules=replace(route.rules, withheld_cookies=None))
+    needed = [name.decode("ascii").removeprefix("cookie:") for name in route.rules.varied_cookies]
+    if config.USE_I18N:
+        needed.append(config.LANGUAGE_COOKIE_NAME)
+    if config.USE_TZ and (config.timezone_from or "").startswith("cookie:"):
+        needed.append((config.timezone_from or "").removeprefix("cookie:"))
+    withheld = IgnoredCookies(ignored_cookies(cookies), kept=(*kept_cookies(cookies), *needed))
+    return replace(route, rules=replace(route.rules, withheld_cookies=withheld))
+
+
 def _route(plain: Route, route: RouteConfig, name: str) -> Route:
-    query = route.query
     return replace(
         plain,
         name=name,
         rules=_rules(plain.rules, route),
-        query=QueryRules(query.ignore, sort=query.sort) if query.ignore or query.sort else None,
+        query=plain.query if route.query is None else _query(route.query),
         patches=_patches(route),
         bypass=route.bypass or route.never_cache or (route.cache_page is not None and not route.cache_page),
     )

@@ -11,6 +11,7 @@ from proxy.config.locales import locale_conflicts
 from proxy.config.model import Config
 from proxy.config.routes import route_conflicts, site_conflicts, upstreams
 from proxy.config.rules import OFF
+from proxy.config.telling_apart import telling_apart_conflicts
 from proxy.config.units import show_bytes
 from proxy.config.wording import closest, listed, quoted
 from proxy.errors import Fault
@@ -104,4 +105,5 @@ _CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     site_conflicts,
     route_conflicts,
     locale_conflicts,
+    telling_apart_conflicts,
 )

@@ -31,6 +31,29 @@ class SetCookie(StrEnum):
     """With a lifetime of its own it is stored, and the cookie is set in everybody's browser."""
 
 
+class CookiePreset(StrEnum):
+    """Whose cookies are known: those of analytics say nothing of a page; those of a framework do."""
+
+    ANALYTICS = "analytics"
+    DJANGO = "django"
+    FLASK = "flask"
+    RAILS = "rails"
+    LARAVEL = "laravel"
+    SYMFONY = "symfony"
+    EXPRESS = "express"
+    SPRING = "spring"
+    ASPNET = "aspnet"
+    PHOENIX = "phoenix"
+    DRUPAL = "drupal"
+    WORDPRESS = "wordpress"
+
+
+class QueryPreset(StrEnum):
+    """Whose parameters are known."""
+
+    TRACKING = "tracking"
+
+
 class KeyWarnings(StrEnum):
     """What is done about keys of caches that memcached would refuse, where the cache is none."""
 
@@ -120,11 +143,28 @@ class AdminConfig:
 class CookieConfig:
     """Cookies that say nothing about the page: they count neither in keys nor in decisions."""
 
-    ignore: tuple[str, ...] = (
-        *("_ga", "_ga_*", "_gid", "_gat", "_gat_*", "_gcl_*"),
-        *("_fbp", "_fbc", "__utm*", "_pk_*", "_hj*"),
-    )
+    ignore: tuple[str, ...] = ()
     """Names, ``*`` standing for any text."""
+    preset: tuple[CookiePreset, ...] = (CookiePreset.ANALYTICS,)
+    """The cookies of analytics are ignored, too; those by which a framework knows its visitors never are."""
+    withhold: bool = False
+    """The application does not get the ignored ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizeConfig:
+    """What is known of the application, so that requests that differ in spelling only share pages."""
+
+    accept_encoding: tuple[str, ...] = ()
+    """The codings it can produce, the one it prefers first."""
+    accept_language: tuple[str, ...] = ()
+    """The languages it has, the one it prefers first."""
+    language_order: bool = True
+    """Of languages that a client wants equally, it takes the first."""
+    content_language: bool = False
+    """A page in a language is for whoever wants that one most, whatever else they take."""
+    fields: tuple[str, ...] = ()
+    """More fields that are lists: white space around their commas says nothing; ``*`` for all that may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +239,14 @@ class QueryConfig:
 
     ignore: tuple[str, ...] = ()
     """Names, ``*`` standing for any text."""
+    preset: tuple[QueryPreset, ...] = ()
+    """Those that trackers add to links are ignored, too."""
+    keep: tuple[str, ...] = ()
+    """All others are ignored."""
     sort: bool = False
     """The order of the parameters makes no difference."""
+    upstream: bool = False
+    """The application gets the query like this, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +280,10 @@ class RouteConfig:
     """The same (RFC 5861 §4); null is the setting of that name."""
     status_ttl: Mapping[str, Seconds] = field(default_factory=dict)
     """Lifetime by status, or class of them such as ``4xx``, where the origin gave none."""
-    query: QueryConfig = field(default_factory=QueryConfig)
+    query: QueryConfig | None = None
+    """Null is the site's, as for the two below."""
+    cookies: CookieConfig | None = None
+    normalize: NormalizeConfig | None = None
     remove_set_cookie: tuple[str, ...] = ()
     """Cookies that are not set, so that the response may be stored."""
     downstream_headers: bool | None = None
@@ -249,6 +298,9 @@ class SiteConfig:
     """As in ALLOWED_HOSTS, without ``*``."""
     upstream: UpstreamConfig | None = None
     routes: tuple[RouteConfig, ...] = ()
+    query: QueryConfig | None = None
+    cookies: CookieConfig | None = None
+    normalize: NormalizeConfig | None = None
     CACHE_MIDDLEWARE_ALIAS: str | None = None
     CACHE_MIDDLEWARE_SECONDS: Seconds | None = None
     CACHE_MIDDLEWARE_KEY_PREFIX: str | None = None
@@ -279,6 +331,8 @@ class Config:
     stale_if_error: Seconds = Seconds(3600)
     """How long a stale response may stand in for an origin that fails, where the origin did not say (RFC 5861 §4)."""
     cookies: CookieConfig = field(default_factory=CookieConfig)
+    query: QueryConfig = field(default_factory=QueryConfig)
+    normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
     downstream_headers: bool = True
     """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``."""
     targeted: tuple[str, ...] = ("CDN-Cache-Control",)

@@ -10,7 +10,9 @@ from ipaddress import ip_network
 from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
 from proxy.config.load import BY_DEFAULT, Loaded
 from proxy.config.model import CacheOptions, ClientCacheControl, Config, SetCookie
+from proxy.config.presets import kept_cookies
 from proxy.config.routes import page_aliases, route_lists, upstreams
+from proxy.config.telling_apart import cookie_settings
 from proxy.config.units import show_bytes
 from proxy.config.wording import listed, quoted
 
@@ -122,11 +124,15 @@ def _pickles(loaded: Loaded, _: Around) -> Iterator[str]:
 
 
 def _session_cookies(loaded: Loaded, _: Around) -> Iterator[str]:
-    for pattern in loaded.config.cookies.ignore:
-        hit = [name for name in SESSION_COOKIES if fnmatchcase(name.lower(), pattern.lower())]
-        if hit:
+    for path, cookies in cookie_settings(loaded.config):
+        kept = kept_cookies(cookies)
+        known = [name for name in SESSION_COOKIES if not any(fnmatchcase(name, pattern) for pattern in kept)]
+        for pattern in cookies.ignore:
+            hit = [name for name in known if fnmatchcase(name.lower(), pattern.lower())]
+            if not hit:
+                continue
             yield (
-                f"cookies.ignore: {quoted(pattern)} covers {quoted(hit[0])}, which looks like a session: "
+                f"{path}.ignore: {quoted(pattern)} covers {quoted(hit[0])}, which looks like a session: "
                 "one user may be shown another's page"
             )
 

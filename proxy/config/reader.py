@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from proxy.config.plain import TRUTH, PlainReader
-from proxy.config.rules import DECIDES, KINDS, RULES, SHORTHAND, Rule
+from proxy.config.rules import DECIDES, HYPHENATED, KINDS, RULES, SHORTHAND, Rule
 from proxy.config.source import Broken, Items, Kind, Scalar, Section, Value, found, join
 from proxy.config.units import Bytes, Seconds, parse_bytes, parse_seconds
 from proxy.config.wording import closest, is_secret, listed
@@ -82,6 +82,8 @@ class Reader:
         if not isinstance(value, Section):
             self._refuse(path, f"a mapping with {_keys(cls)}", value, _section_hint(cls, value))
             return _stand_in(cls)
+        if cls in HYPHENATED:
+            value = _with_underscores(value)
         self.origins[path] = value.place.origin
         given: dict[str, Any] = {}
         for spot in _spots(cls, path):
@@ -314,6 +316,13 @@ def _split(value: Scalar) -> tuple[Value, ...]:
     if value.kind is not Kind.UNTYPED:
         return (value,)
     return tuple(Scalar(part.strip(), Kind.UNTYPED, value.place) for part in value.text.split(","))
+
+
+def _with_underscores(section: Section) -> Section:
+    """Return a section with our spelling of its keys; one that is there in both stays unknown in the other."""
+    ours = {name: name.replace("-", "_") for name in section.entries}
+    known = {name: our for name, our in ours.items() if our == name or our not in section.entries}
+    return Section({known.get(name, name): item for name, item in section.entries.items()}, section.place)
 
 
 def _section_hint(cls: Any, value: Value) -> str:

@@ -22,7 +22,10 @@ DIRECTIVES = _DURATIONS | _WITH_FIELDS | _BARE
 
 _WHICH = ("match", "regex", "methods", "hosts", "name")
 """What says which requests a route takes, and what it is called."""
-_OF_STORING = ("cache_page", "cache", "key_prefix", "stale_while_revalidate", "stale_if_error", "status_ttl", "query")
+_OF_STORING = (
+    *("cache_page", "cache", "key_prefix", "stale_while_revalidate", "stale_if_error", "status_ttl"),
+    *("query", "normalize"),
+)
 _STATUS = re.compile(r"[2-5](?:[0-9]{2}|xx)")
 _NEVER_STORED = frozenset({"206", "304"})
 
@@ -167,8 +170,7 @@ def _together(at: str, route: RouteConfig) -> Iterator[Conflict]:
     elif route.never_cache:
         yield from _useless(at, "never_cache", [name for name in given if name in (*_OF_STORING, "cache_control")])
     elif route.cache_page is not None and not route.cache_page:
-        others = ("cache", "key_prefix", "stale_while_revalidate", "stale_if_error", "status_ttl", "query")
-        yield from _useless(at, "cache_page: 0", [name for name in given if name in others])
+        yield from _useless(at, "cache_page: 0", [name for name in given if name in _OF_STORING[1:]])
     if {"private", "public"} <= set(map(_directive_name, route.cache_control)):
         fault = Fault(f"{at}.cache_control", "either private or public", "both")
         yield Conflict((f"{at}.cache_control",), fault)

@@ -25,6 +25,7 @@ from proxy.config.model import (
     FileOptions,
     HeuristicConfig,
     Limits,
+    NormalizeConfig,
     QueryConfig,
     RouteConfig,
     SiteConfig,
@@ -155,6 +156,24 @@ def _targeted(text: str) -> str:
     return text
 
 
+def _coding(text: str) -> str:
+    if not re.fullmatch(_WORD, text) or text.lower() in {"*", "identity"}:
+        raise ValueError("")
+    return text.lower()
+
+
+def _tag(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*", text):
+        raise ValueError(f'did you mean "{text.replace("_", "-")}"?' if "_" in text else "")
+    return text.lower()
+
+
+def _list_field(text: str) -> str:
+    if not re.fullmatch(_WORD, text) or text.lower() in {"cookie", "authorization"}:
+        raise ValueError("")
+    return text.lower()
+
+
 def _parameter(text: str) -> str:
     if not text or any(mark in text for mark in "&=;#"):
         raise ValueError("")
@@ -230,6 +249,10 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (RouteConfig, "vary_on"): Rule("the name of a field such as User-Agent, or cookie:NAME", _varied),
     (RouteConfig, "remove_set_cookie"): Rule("the name of a cookie", _cookie_name),
     (QueryConfig, "ignore"): Rule("the name of a parameter, * standing for any text", _parameter),
+    (QueryConfig, "keep"): Rule("the name of a parameter, * standing for any text", _parameter),
+    (NormalizeConfig, "accept_encoding"): Rule("a coding such as br or gzip", _coding),
+    (NormalizeConfig, "accept_language"): Rule("a language tag such as en or pt-BR", _tag),
+    (NormalizeConfig, "fields"): Rule("the name of a field that is a list, or *", _list_field),
     (CacheConfig, "BACKEND"): Rule(BACKEND, backend),
     (CacheConfig, "VERSION"): _COUNT_OR_NONE,
     (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted),
@@ -247,6 +270,9 @@ RULES: Mapping[tuple[type, str], Rule] = {
 
 SHORTHAND: Mapping[type, str] = {UpstreamConfig: "url", AdminConfig: "listen"}
 """A single value in place of one of these sections is that key of it."""
+
+HYPHENATED = frozenset({NormalizeConfig})
+"""Sections whose keys are named like fields, and may have a hyphen where ours have an underscore."""
 
 DECIDES: Mapping[type, str] = {CacheConfig: "BACKEND"}
 """The key that decides what the others of its section mean: while it is wrong they are not judged."""

@@ -20,6 +20,7 @@ from proxy.message.framing import Chunked, Length, UntilClose
 from proxy.message.heads import Response
 from proxy.message.stream import Sink
 from proxy.policy.cache_status import Outcome, cache_status
+from proxy.policy.cookies import without_ignored
 from proxy.policy.decisions import (
     AskAgain,
     Detail,
@@ -32,6 +33,7 @@ from proxy.policy.decisions import (
     Store,
     Storing,
 )
+from proxy.policy.cookies import without_ignored
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
 from proxy.policy.heading import Outdated, decide_heading
 from proxy.policy.invalidation import invalidated
@@ -86,6 +88,8 @@ class Fetcher:
         exchange = job.exchange
         request = exchange.request
         fields = request_fields(request, without=_left_out(job))
+        if exchange.route.rules.withheld_cookies is not None:
+            fields = without_ignored(fields, exchange.route.rules.withheld_cookies)
         if job.validating is not None:
             fields += validating_fields(job.validating)
         if job.offered:
@@ -101,7 +105,7 @@ class Fetcher:
         elif body is not None:
             fields.append((b"Transfer-Encoding", b"chunked"))
         return Ask(
-            head=request_head(request, fields) + b"\r\n",
+            head=request_head(exchange.route.asking(request), fields) + b"\r\n",
             method=request.method,
             interim=exchange.client.interim,
             body=body,

@@ -39,11 +39,18 @@ class Route:
 
     def key(self, request: Request) -> PrimaryKey:
         """Return the key of the resource that a request of this route is for."""
-        if self.query is not None:
-            target = self.query.keyed(request.target)
-            if target != request.target:
-                request = replace(request, target=target)
-        return primary_key(self.scope, request)
+        return primary_key(self.scope, request if self.query is None else _keyed(request, self.query))
+
+    def asking(self, request: Request) -> Request:
+        """Return the request that the origin gets."""
+        if self.query is None or not self.query.upstream or self.bypass or request.method not in (b"GET", b"HEAD"):
+            return request
+        return _keyed(request, self.query)
+
+
+def _keyed(request: Request, query: QueryRules) -> Request:
+    target = query.keyed(request.target)
+    return request if target == request.target else replace(request, target=target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from fnmatch import translate
 
+from proxy.message.fields import RawField
+
 SINGLE_COOKIE = b"cookie:"
 """What begins the name of one cookie among the names of varied fields; no field can have such a name."""
 
@@ -17,9 +19,10 @@ class IgnoredCookies:
 
     __slots__ = ("_names",)
 
-    def __init__(self, names: Sequence[str], exact: Sequence[bytes] = ()) -> None:
-        """``names`` are patterns; ``exact`` are names without any."""
-        patterns = [translate(name).encode("latin-1") for name in names]
+    def __init__(self, names: Sequence[str], exact: Sequence[bytes] = (), kept: Sequence[str] = ()) -> None:
+        """``names`` are patterns, and so is ``kept`` of what they do not cover; ``exact`` are names without any."""
+        but = b"|".join(_pattern(name) for name in kept)
+        patterns = [b"(?!%b)%b" % (but, _pattern(name)) if but else _pattern(name) for name in names]
         patterns += [rb"%b\Z" % re.escape(name) for name in exact]
         self._names = re.compile(b"|".join(patterns)) if patterns else None
 
@@ -35,6 +38,21 @@ class IgnoredCookies:
             if pair and not self._names.match(pair.partition(b"=")[0].rstrip())
         ]
         return b"; ".join(kept)
+
+
+def _pattern(name: str) -> bytes:
+    return translate(name).encode("latin-1")
+
+
+def without_ignored(fields: Sequence[RawField], ignored: IgnoredCookies) -> list[RawField]:
+    """Return the fields of a request with what is left of its cookies."""
+    left = []
+    for name, value in fields:
+        if name.lower() != b"cookie":
+            left.append((name, value))
+        elif remaining := ignored.remaining(value):
+            left.append((name, remaining))
+    return left
 
 
 def single_cookie(cookie: bytes | None, name: bytes) -> bytes | None:

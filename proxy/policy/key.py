@@ -88,8 +88,9 @@ class Distinctions:
         languages: Languages | None = None,
         zones: Zones | None = None,
         normal: Normal = NOTHING_DECLARED,
+        kept_cookies: Sequence[str] = (),
     ) -> None:
-        """``ignored_cookies`` has patterns of their names."""
+        """``ignored_cookies`` has patterns of their names, and ``kept_cookies`` of those that these do not cover."""
         self._languages = languages
         self._zones = zones
         self.normal = normal
@@ -104,7 +105,7 @@ class Distinctions:
             if zones.cookie is not None:
                 said_otherwise.append(zones.cookie)
             self.readings[zones.name] = zones.of
-        self.cookies = IgnoredCookies(ignored_cookies, said_otherwise)
+        self.cookies = IgnoredCookies(ignored_cookies, said_otherwise, kept_cookies)
         """The cookies that tell nothing apart, or nothing that the language or the zone does not."""
 
     def varied(self, request: Request, fields: Fields) -> tuple[bytes, ...]:

@@ -10,16 +10,20 @@ from urllib.parse import unquote_to_bytes
 class QueryRules:
     """What an operator declared about the parameters of a route."""
 
-    __slots__ = ("_ignored", "_sort")
+    __slots__ = ("_ignored", "_kept", "_sort", "upstream")
 
-    def __init__(self, ignore: Sequence[str] = (), *, sort: bool = False) -> None:
-        """``ignore`` has names of parameters, ``*`` standing for any text."""
-        patterns = [".*".join(map(re.escape, name.split("*"))) for name in ignore]
-        self._ignored = re.compile("|".join(patterns).encode("utf-8"), re.DOTALL) if patterns else None
+    def __init__(
+        self, ignore: Sequence[str] = (), *, keep: Sequence[str] = (), sort: bool = False, upstream: bool = False
+    ) -> None:
+        """``ignore`` and ``keep`` have names of parameters, ``*`` standing for any text."""
+        self._ignored = _any_of(ignore)
+        self._kept = _any_of(keep)
         self._sort = sort
+        self.upstream = upstream
+        """The origin is asked with what is keyed, and with nothing else."""
 
     def keyed(self, target: bytes) -> bytes:
-        """Return the target that the key is made from; the origin is asked for the other."""
+        """Return the target that the key is made from."""
         path, mark, query = target.partition(b"?")
         if not mark:
             return target
@@ -31,9 +35,17 @@ class QueryRules:
 
     def _is_ignored(self, pair: bytes) -> bool:
         # Some applications split at ";" too: what they see behind it must not be out of the key.
-        if self._ignored is None or b";" in pair:
+        if b";" in pair:
             return False
-        return self._ignored.fullmatch(_name(pair)) is not None
+        name = _name(pair)
+        if self._kept is not None and self._kept.fullmatch(name) is None:
+            return True
+        return self._ignored is not None and self._ignored.fullmatch(name) is not None
+
+
+def _any_of(names: Sequence[str]) -> re.Pattern[bytes] | None:
+    patterns = [".*".join(map(re.escape, name.split("*"))) for name in names]
+    return re.compile("|".join(patterns).encode("utf-8"), re.DOTALL) if patterns else None
 
 
 def _name(pair: bytes) -> bytes:

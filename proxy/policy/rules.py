@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from proxy.config.model import ClientCacheControl, SetCookie
 from proxy.config.units import Bytes, Seconds
+from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.heuristic import NO_GUESS, Heuristic
 from proxy.policy.key import Distinctions
 
@@ -29,6 +30,8 @@ class Rules:
     """Of responses whose origin gave none, by status, or by its first digit."""
     stale_while_revalidate: Seconds = Seconds(0)
     """How long after its lifetime a response is served while it is validated, where the origin did not say."""
+    withheld_cookies: IgnoredCookies | None = None
+    """Those that the origin does not get."""
     varied_cookies: tuple[bytes, ...] = ()
     """``cookie:NAME`` for each single cookie that responses vary by, whatever their Vary says."""
     downstream_headers: bool = True

@@ -185,7 +185,7 @@ class RemoteResponses:
         self, primary: PrimaryKey, request: Request, specs: VarySpecs, index: VaryIndex | None
     ) -> list[tuple[Key, str]]:
         """Return where the variants that the request selects would lie, and the digest of each."""
-        digests = [digest_of(variant_key(primary, spec, request, self._distinctions)) for spec in specs]
+        digests = [digest_of(variant_key(primary, spec, request, self._telling_apart)) for spec in specs]
         return [(slot_key(primary, digest, index, self._max_variants), digest) for digest in digests]
 
     def _remember(self, primary: PrimaryKey, index: VaryIndex | None) -> None:
@@ -205,6 +205,14 @@ class RemoteResponses:
         """None can be had without waiting."""
         del primary, now
         return ()
+
+    @property
+    def _telling_apart(self) -> Distinctions:
+        return self._distinctions
+
+    def told_apart_by(self, distinctions: Distinctions) -> RemoteResponses:
+        """Return the same stored responses, with these distinctions."""
+        return _ToldApart(self, distinctions)
 
     # What is to be there.
 
@@ -228,7 +236,7 @@ class RemoteResponses:
             self._write(primary, stored, timeout)
             return True
         known = self._indexes.get(primary) or VaryIndex(os.urandom(8).hex().encode(), ())
-        digest = digest_of(variant_key(primary, spec, request, self._distinctions))
+        digest = digest_of(variant_key(primary, spec, request, self._telling_apart))
         index = with_variant(known, spec, digest, self._max_variants)
         place = slot_key(primary, digest, index, self._max_variants)
         if not self.accepts(place):
@@ -389,6 +397,20 @@ class RemoteResponses:
                 await self._guards.run(Operation.DELETE, server, work, _WRITE_DEADLINE)
                 done += names.values()
         return done
+
+
+class _ToldApart(RemoteResponses):
+    """The stored responses of another, with distinctions of its own; whatever changes, changes for both."""
+
+    __slots__ = ("_own",)
+
+    def __init__(self, other: RemoteResponses, distinctions: Distinctions) -> None:
+        self.__dict__ = other.__dict__
+        self._own = distinctions
+
+    @property
+    def _telling_apart(self) -> Distinctions:
+        return self._own
 
 
 def _size(record: Record) -> int:

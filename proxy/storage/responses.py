@@ -43,6 +43,9 @@ class Responses(Protocol):
     def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
         """Return the variants of the resource that can be had without waiting, the latest first."""
 
+    def told_apart_by(self, distinctions: Distinctions) -> Responses:
+        """Return the same stored responses, for requests that these distinctions tell apart."""
+
     def accepts(self, primary: PrimaryKey) -> bool:
         """Tell whether a response for this resource would be stored now, as far as that is known beforehand."""
 
@@ -132,6 +135,10 @@ class MemoryResponses:
         found = (self._memory.peek(key, now) for key in keys)
         return [variant for variant in found if isinstance(variant, StoredResponse)]
 
+    def told_apart_by(self, distinctions: Distinctions) -> MemoryResponses:
+        """Return the same memory, with these distinctions."""
+        return MemoryResponses(self._memory, distinctions, self._max_variants)
+
     def accepts(self, primary: PrimaryKey) -> bool:
         """Memory always does."""
         del primary
@@ -208,6 +215,11 @@ class NoResponses:
         """There are none."""
         del primary, now
         return ()
+
+    def told_apart_by(self, distinctions: Distinctions) -> NoResponses:
+        """It makes no difference."""
+        del distinctions
+        return self
 
     def accepts(self, primary: PrimaryKey) -> bool:
         """Nothing is."""

@@ -23,7 +23,8 @@ NETWORK = 'a network such as "10.0.0.0/8", or an address'
 LOOPBACK = "use a loopback address or a Unix socket"
 ROUTE = (
     "match, regex, methods, hosts, name, cache_page, cache, key_prefix, bypass, never_cache, cache_control, vary_on, "
-    "stale_while_revalidate, stale_if_error, status_ttl, query, remove_set_cookie and downstream_headers"
+    "stale_while_revalidate, stale_if_error, status_ttl, query, cookies, normalize, "
+    "remove_set_cookie and downstream_headers"
 )
 HOST = "a host such as www.example.org, or .example.org for it and all below it"
 UP = "upstream: http://127.0.0.1:8000\n"
@@ -315,6 +316,17 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("routes: [{status_ttl: {304: 5}}]", 'routes[0].status_ttl.304: expected a status that can be stored, found "304"', id="status-never-stored"),
         line("routes: [{status_ttl: {404: x}}]", f'routes[0].status_ttl.404: expected {DURATION}, found "x"', id="status-duration"),
         line("routes: [{query: {ignore: 'a=b'}}]", 'routes[0].query.ignore[0]: expected the name of a parameter, * standing for any text, found "a=b"', id="parameter"),
+        line("query: {keep: a, preset: tracking}", "query.keep: expected either keep, or ignore and preset, found both; keep ignores all others", id="keep-and-preset"),
+        line("routes: [{query: {keep: a, ignore: b}}]", "routes[0].query.keep: expected either keep, or ignore and preset, found both; keep ignores all others", id="keep-and-ignore"),
+        line("query: {preset: trackers}", 'query.preset[0]: expected tracking, found "trackers"; did you mean "tracking"?', id="query-preset"),
+        line("cookies: {preset: djngo}", 'cookies.preset[0]: expected analytics, django, flask, rails, laravel, symfony, express, spring, aspnet, phoenix, drupal or wordpress, found "djngo"; did you mean "django"?', id="cookie-preset"),
+        line("normalize: {accept-encoding: identity}", 'normalize.accept_encoding[0]: expected a coding such as br or gzip, found "identity"', id="coding"),
+        line("normalize: {accept_language: pt_BR}", 'normalize.accept_language[0]: expected a language tag such as en or pt-BR, found "pt_BR"; did you mean "pt-BR"?', id="language-tag"),
+        line("normalize: {accept_language: '*'}", 'normalize.accept_language[0]: expected a language tag such as en or pt-BR, found "*"', id="language-any"),
+        line("normalize: {fields: Cookie}", 'normalize.fields[0]: expected the name of a field that is a list, or *, found "Cookie"', id="cookie-is-no-list"),
+        line("normalize: {accept-encoding: br, accept_encoding: br}", "normalize.accept-encoding: expected a known key, found an unknown key; did you mean \"accept_encoding\"?", id="spelt-twice"),
+        line("USE_I18N: true\nLANGUAGES: [en]\nLANGUAGE_CODE: en\nnormalize: {accept_language: en}", "normalize.accept_language: expected not together with USE_I18N, found both; LANGUAGES says already which language a request gets", at=5, id="languages-twice"),
+        line("USE_I18N: true\nLANGUAGES: [en]\nLANGUAGE_CODE: en\nsites: {a: {hosts: x.org, normalize: {language_order: false}}}", "sites.a.normalize.language_order: expected not together with USE_I18N, found both; LANGUAGES says already which language a request gets", at=5, id="languages-twice-in-a-site"),
         line("routes: [{remove_set_cookie: '*'}]", 'routes[0].remove_set_cookie[0]: expected the name of a cookie, found "*"; the whole name is needed', id="cookie-pattern"),
         line("ALLOWED_HOSTS: 'a.org:80'", f'ALLOWED_HOSTS[0]: expected {HOST}, or *, found "a.org:80"; ports make no difference: did you mean "a.org"?', id="allowed-port"),
         line("ALLOWED_HOSTS: ['a..b']", f'ALLOWED_HOSTS[0]: expected {HOST}, or *, found "a..b"', id="allowed-no-host"),

@@ -86,6 +86,11 @@ def row(yaml: str, path: str, expected: object, *, id: str) -> object:
         row("trusted_proxies: [10.1.2.3, '::1', 'fc00::/7']", "trusted_proxies", ("10.1.2.3/32", "::1/128", "fc00::/7"), id="networks"),
         row("trusted_proxies: []", "trusted_proxies", (), id="empty-list"),
         row("cookies: {ignore: ['_a*', b]}", "cookies.ignore", ("_a*", "b"), id="cookies"),
+        row("cookies: {preset: django}", "cookies.preset", ("django",), id="preset"),
+        row("cookies: {preset: []}", "cookies.preset", (), id="no-preset"),
+        row("normalize: {accept-encoding: [BR, gzip]}", "normalize.accept_encoding", ("br", "gzip"), id="named-like-a-field"),
+        row("normalize: {accept_language: [en, pt-BR]}", "normalize.accept_language", ("en", "pt-br"), id="named-like-ours"),
+        row("normalize: {fields: ['*', X-A]}", "normalize.fields", ("*", "x-a"), id="lists"),
         # caches
         *(
             row(f"CACHES: {{default: {{BACKEND: {spelling}}}}}", "CACHES.default.BACKEND", backend, id=spelling)

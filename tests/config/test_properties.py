@@ -19,7 +19,9 @@ from proxy.config.model import (
     CacheConfig,
     CacheOptions,
     Config,
+    CookiePreset,
     FileOptions,
+    QueryPreset,
     RouteConfig,
     SiteConfig,
     UpstreamConfig,
@@ -179,7 +181,7 @@ def test_sizes_read_back_as_they_were_shown(value: int) -> None:
 def test_every_field_has_a_type_the_reader_knows() -> None:
     known = {object, str, bool, int, Seconds, Bytes, tuple[str, ...], tuple[RouteConfig, ...]}
     known |= {Mapping[str, CacheConfig], Mapping[str, object], Mapping[str, str], Mapping[str, Seconds]}
-    known |= {Mapping[str, SiteConfig]}
+    known |= {Mapping[str, SiteConfig], tuple[CookiePreset, ...], tuple[QueryPreset, ...]}
     for cls in _sections():
         for name, hint in get_type_hints(cls).items():
             chosen = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)

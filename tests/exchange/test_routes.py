@@ -12,7 +12,7 @@ import yaml
 from proxy.config.load import load
 from proxy.config.model import UpstreamConfig
 from proxy.exchange.site import Route, Sites
-from proxy.sites import Parts, sites_of
+from proxy.sites import Parts, distinctions_of, sites_of
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.responses import MemoryResponses, Responses
 from tests.exchange.making import Bench, Given, Origin, request, whole
@@ -40,7 +40,7 @@ class Routed(Bench):
 
     def _of(self, alias: str) -> Responses:
         memory = self.caches.setdefault(alias, LocMemCache(self.clock, max_entries=None))
-        return MemoryResponses(memory, self.responses._distinctions, 128)  # type: ignore[attr-defined]
+        return MemoryResponses(memory, distinctions_of(self.config), 128)
 
 
 def routes(*given: dict[str, Any]) -> dict[str, Any]:

@@ -142,6 +142,22 @@ def test_query(ignore: list[str], sort: bool, target: bytes, expected: bytes) ->
     assert QueryRules(ignore, sort=sort).keyed(target) == expected
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param(b"/a?page=2&x=1", b"/a?page=2", id="others-are-ignored"),
+        pytest.param(b"/a?x=1", b"/a", id="nothing-left"),
+        pytest.param(b"/a?%70age=2&x", b"/a?%70age=2", id="escaped"),
+        pytest.param(b"/a?page=2&page=3", b"/a?page=2&page=3", id="twice"),
+        pytest.param(b"/a?f-x=1&f-y=2&g=3", b"/a?f-x=1&f-y=2", id="pattern"),
+        pytest.param(b"/a?x=1;page=2", b"/a?x=1;page=2", id="semicolons"),
+        pytest.param(b"/a", b"/a", id="no-query"),
+    ],
+)
+def test_what_is_left_of_a_query_where_it_is_said_what_counts(target: bytes, expected: bytes) -> None:
+    assert QueryRules(keep=["page", "f-*"]).keyed(target) == expected
+
+
 pairs = st.lists(st.sampled_from([b"a=1", b"a=2", b"b=1", b"utm_x=1", b"%61=1", b"", b"c"]), max_size=5)
 
 
