@@ -33,7 +33,6 @@ from proxy.policy.decisions import (
     Store,
     Storing,
 )
-from proxy.policy.cookies import without_ignored
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
 from proxy.policy.heading import Outdated, decide_heading
 from proxy.policy.invalidation import invalidated
