@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,13 +15,13 @@ from typing import Any, NoReturn
 import click
 
 from proxy import __version__
-from proxy.config.load import Loaded, backend_fault, load
+from proxy.config.load import Loaded, Source, backend_fault, load
 from proxy.config.memory_limit import memory_limit
 from proxy.config.model import Config
 from proxy.config.pitfalls import warnings
 from proxy.config.rules import usable_cores
 from proxy.config.show import show
-from proxy.errors import ConfigError, SitecacheError
+from proxy.errors import ConfigError, Fault, SitecacheError
 
 BAD_CONFIGURATION = 2
 """The exit code; click gives the same for a command line it cannot read."""
@@ -51,7 +52,7 @@ def main() -> None:
 @_overrides
 @click.pass_obj
 def serve(parts: Parts | None, /, file: str | None, **options: object) -> None:
-    """Run the proxy until SIGTERM or SIGINT.
+    """Run the proxy until SIGTERM or SIGINT; SIGHUP has it read FILE again.
 
     Options stand above SITECACHE_UPSTREAM, SITECACHE_LISTEN, SITECACHE_WORKERS, SITECACHE_ADMIN and
     SITECACHE_ACCESS_LOG, and these above the file.
@@ -60,7 +61,17 @@ def serve(parts: Parts | None, /, file: str | None, **options: object) -> None:
     loaded = _load(file, options)
     _judge(loaded, parts)
     _warn(loaded)
-    sys.exit(parts.run(loaded.config))
+    source = Source(file, partial(_read_again, file, options, parts)) if file else None
+    sys.exit(parts.run(loaded.config, source))
+
+
+def _read_again(file: str, options: dict[str, object], parts: Parts) -> Config:
+    loaded = load(Path(file), os.environ, _given(options))
+    faults = _faults(loaded, parts)
+    if faults:
+        raise ConfigError(*faults)
+    _warn(loaded)
+    return loaded.config
 
 
 @main.command()
@@ -102,10 +113,10 @@ def version() -> None:
         _echo(f"{name} {_version_of(name)}\n", sys.stdout)
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, source: Source | None) -> int:
     from proxy.app import serve as run  # noqa: PLC0415  check and version need none of what serving imports
 
-    return run(config)
+    return run(config, source)
 
 
 def _build(alias: str, config: Config) -> object:
@@ -118,29 +129,37 @@ def _build(alias: str, config: Config) -> object:
 class Parts:
     """What the commands hand the configuration to."""
 
-    run: Callable[[Config], int] = _run
+    run: Callable[[Config, Source | None], int] = _run
     build: Callable[[str, Config], object] = _build
     """Makes the cache of an alias, opening nothing; its ValueError or SitecacheError says what is wrong with it."""
 
 
 def _judge(loaded: Loaded, parts: Parts) -> None:
     """Let each backend say whether it can use its settings."""
+    faults = _faults(loaded, parts)
+    if faults:
+        _refuse(ConfigError(*faults))
+
+
+def _faults(loaded: Loaded, parts: Parts) -> list[Fault]:
     faults = []
     for alias in loaded.config.CACHES:
         try:
             parts.build(alias, loaded.config)
         except (ValueError, SitecacheError) as error:
             faults.append(backend_fault(loaded, alias, error))
-    if faults:
-        _refuse(ConfigError(*faults))
+    return faults
 
 
 def _load(file: str | None, options: dict[str, object]) -> Loaded:
     try:
-        overrides = {name: value for name, value in options.items() if value not in {None, ()}}
-        return load(Path(file) if file else None, os.environ, overrides)
+        return load(Path(file) if file else None, os.environ, _given(options))
     except ConfigError as error:
         _refuse(error)
+
+
+def _given(options: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value not in {None, ()}}
 
 
 def _refuse(error: ConfigError) -> NoReturn:

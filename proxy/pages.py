@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from proxy.config.model import CacheConfig, CacheOptions, Config
@@ -18,6 +19,26 @@ from proxy.storage.remote import RemoteResponses, Start, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A cache outside the process, and all that it was opened by."""
+
+    alias: str
+    terms: tuple[object, ...]
+    backend: Backend
+    responses: RemoteResponses
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A cache in the memory of the process."""
+
+    alias: str
+    """The one that was opened first of those with its LOCATION."""
+    options: CacheOptions
+    cache: LocMemCache
+
+
 class Pages:
     """The stored responses of this process, by alias of CACHES."""
 
@@ -28,16 +49,23 @@ class Pages:
         clock: Callable[[], UnixTime],
         monotonic: Callable[[], float],
         start: Start,
+        former: Pages | None = None,
     ) -> None:
-        """``start`` runs what nobody waits for."""
+        """``start`` runs what nobody waits for; what ``former`` has open is taken over where its settings are the same.
+
+        Pages in memory stay only with the same distinctions: who may get them could be somebody else.
+        """
+        self.distinctions = distinctions
         self._config = config
-        self._distinctions = distinctions
         self._clock = clock
         self._monotonic = monotonic
         self._start = start
-        self._opened: dict[str, Responses] = {}
-        self._memories: dict[str, MemoryResponses] = {}
-        self._backends: list[Backend] = []
+        self._former = former
+        self._found: dict[str, Responses] = {}
+        self._memories: dict[str, tuple[Memory, MemoryResponses]] = {}
+        self._opened: dict[str, Opened] = {}
+        self.leaving: list[Opened] = []
+        """Those that are named no more, for as long as exchanges of before may use them."""
         self.stores: dict[str, Store] = {}
         """Those in the memory of the process, under the alias that was opened first."""
         self.remotes: dict[str, RemoteResponses] = {}
@@ -45,48 +73,126 @@ class Pages:
 
     def of(self, alias: str) -> Responses:
         """Return the stored responses that lie in this cache."""
-        if alias not in self._opened:
-            self._opened[alias] = self._open(alias, self._config.CACHES[alias])
-        return self._opened[alias]
+        if alias not in self._found:
+            self._found[alias] = self._open(alias, self._config.CACHES[alias])
+        return self._found[alias]
 
     def _open(self, alias: str, cache: CacheConfig) -> Responses:
         if cache.BACKEND == "dummy":
             return NoResponses()
         if cache.BACKEND == "locmem":
             return self._memory(alias, cache)
+        config = self._config
+        terms = (cache, config.DATABASES, config.ROUTER, config.limits.variants, self.distinctions)
+        opened = self._taken_over(alias, terms) or self._remote(alias, cache, terms)
+        self._opened[alias] = opened
+        self.remotes[alias] = opened.responses
+        return opened.responses
+
+    def _remote(self, alias: str, cache: CacheConfig, terms: tuple[object, ...]) -> Opened:
         backend = open_cache(alias, self._config)
-        self._backends.append(backend)
         patience = Patience(cache.DEADLINE, cache.BREAKER_FAILURES, cache.BREAKER_REST)
         guards = Guards(alias, patience, self._monotonic)
         variants = self._config.limits.variants
-        remote = RemoteResponses(backend, guards, partial(page_key, cache), self._distinctions, variants, self._start)
-        self.remotes[alias] = remote
-        return remote
+        make_key = partial(page_key, cache)
+        remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
+        return Opened(alias, terms, backend, remote)
+
+    def _taken_over(self, alias: str, terms: tuple[object, ...]) -> Opened | None:
+        held = () if self._former is None else self._former.held
+        return next((one for one in held if one.alias == alias and one.terms == terms), None)
 
     def _memory(self, alias: str, cache: CacheConfig) -> MemoryResponses:
         """As in Django, the same LOCATION is the same store."""
         place = str(cache.LOCATION)
         if place not in self._memories:
-            options = cache.OPTIONS if isinstance(cache.OPTIONS, CacheOptions) else CacheOptions()
-            memory = LocMemCache(
-                self._clock,
-                max_entries=options.MAX_ENTRIES,
-                cull_frequency=options.CULL_FREQUENCY,
-                max_bytes=options.MAX_BYTES,
-            )
-            self._memories[place] = MemoryResponses(memory, self._distinctions, self._config.limits.variants)
-            self.stores[alias] = Store(memory, options.MAX_ENTRIES, options.MAX_BYTES)
-        return self._memories[place]
+            memory = self._kept(place, alias) or self._made(alias, cache)
+            options = memory.options
+            variants = self._config.limits.variants
+            self._memories[place] = memory, MemoryResponses(memory.cache, self.distinctions, variants)
+            self.stores[memory.alias] = Store(memory.cache, options.MAX_ENTRIES, options.MAX_BYTES)
+        return self._memories[place][1]
+
+    def _made(self, alias: str, cache: CacheConfig) -> Memory:
+        options = _options(cache)
+        memory = LocMemCache(
+            self._clock,
+            max_entries=options.MAX_ENTRIES,
+            cull_frequency=options.CULL_FREQUENCY,
+            max_bytes=options.MAX_BYTES,
+        )
+        return Memory(alias, options, memory)
+
+    def _kept(self, place: str, alias: str) -> Memory | None:
+        """Return what lay in this place before, if one of the aliases there has the options that it was made with."""
+        former = self._former
+        memory = None if former is None else former.memory(place)
+        if former is None or memory is None or former.distinctions is not self.distinctions:
+            return None
+        here = {
+            name: _options(cache)
+            for name, cache in self._config.CACHES.items()
+            if cache.BACKEND == "locmem" and str(cache.LOCATION) == place
+        }
+        if memory.options not in here.values():
+            return None
+        return memory if memory.alias in here else Memory(alias, memory.options, memory.cache)
+
+    # From one configuration to the next.
+
+    def memory(self, place: str) -> Memory | None:
+        """Return what lies in the memory of the process under this LOCATION."""
+        return self._memories[place][0] if place in self._memories else None
+
+    @property
+    def held(self) -> list[Opened]:
+        """Return every cache outside the process that is open."""
+        return [*self._opened.values(), *self.leaving]
+
+    @property
+    def given_up(self) -> dict[str, Store]:
+        """Return the memories of before that are named no more."""
+        mine = [memory.cache for memory, _ in self._memories.values()]
+        former = {} if self._former is None else self._former.stores
+        return {alias: store for alias, store in former.items() if store.numbers not in mine}
 
     async def prepare(self) -> None:
-        """Learn from the storages what makes the first hits as fast as later ones."""
-        await asyncio.gather(*(remote.prepare() for remote in self.remotes.values()))
+        """Learn from the storages what makes the first hits as fast as later ones.
+
+        Those that are to be left learn what is to be forgotten, since nobody else will know.
+        """
+        held = [] if self._former is None else self._former.held
+        new = [one.responses.prepare() for one in self._opened.values() if one not in held]
+        old = [one.responses.finish() for one in held if one not in self._opened.values()]
+        await asyncio.gather(*new, *old)
+
+    def succeed(self) -> None:
+        """Take the place of those before."""
+        if self._former is not None:
+            self.leaving = [one for one in self._former.held if one not in self._opened.values()]
+        self._former = None
+
+    async def give_up(self) -> None:
+        """Close what was opened in vain: those before stay."""
+        held = [] if self._former is None else self._former.held
+        for opened in self._opened.values():
+            if opened not in held:
+                await opened.backend.close()
+
+    async def leave(self, one: Opened) -> None:
+        """Close what no exchange can use any more."""
+        self.leaving.remove(one)
+        await one.backend.close()
 
     async def finish(self) -> None:
         """Let the storages know what they have to, before the tasks that would do so end."""
-        await asyncio.gather(*(remote.finish() for remote in self.remotes.values()))
+        await asyncio.gather(*(one.responses.finish() for one in self.held))
 
     async def close(self) -> None:
         """Close what has to be closed."""
-        for backend in self._backends:
-            await backend.close()
+        for one in self.held:
+            await one.backend.close()
+
+
+def _options(cache: CacheConfig) -> CacheOptions:
+    return cache.OPTIONS if isinstance(cache.OPTIONS, CacheOptions) else CacheOptions()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,15 @@ class Loaded:
     config: Config
     origins: Mapping[str, str]
     """Of every setting, by dotted path: ``default``, ``site.yaml:12``, ``environment X``, ``option --x``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the configuration can be read again."""
+
+    file: str
+    read: Callable[[], Config]
+    """ConfigError holds every fault that was found."""
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Loaded:

@@ -90,6 +90,13 @@ class Connection(Ending):
         self._paused = False
         self.body: Arriving | None = None
 
+    def adopt(self, serving: Serving) -> None:
+        """Go by this from the next request on."""
+        self._serving = serving
+        self._timeouts = serving.timeouts
+        self._parser = HeadParser(serving.limits)
+        self._trusted = _is_trusted(self._peer, serving.trusted)
+
     # The loop's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -34,6 +34,12 @@ class Server:
     def _connection(self) -> Connection:
         return Connection(self._serving)
 
+    def adopt(self, serving: Serving) -> None:
+        """Serve by this from now on, also those who are connected; their next requests are the first to go by it."""
+        self._serving = serving
+        for connection in serving.clients.connected:
+            connection.adopt(serving)
+
     async def drain(self, within: Seconds) -> bool:
         """Accept nobody more and let what runs finish; cut off what has not by then, and tell whether all had."""
         self.draining = True

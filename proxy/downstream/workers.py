@@ -2,7 +2,7 @@
 
 The parent opens the listeners and accepts nobody; each worker accepts on the same sockets, so that a client whose
 worker dies before taking it in is taken in by another. Between the parent and each worker is a socket pair: the worker
-says when it is ready and what it has counted, and stops when the parent is gone.
+says when it is ready and what it has counted, changes over to what it is told to, and stops when the parent is gone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import logging
 import multiprocessing
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 
 from proxy.config.units import Seconds
@@ -29,10 +30,29 @@ _LONGEST_LINE = 1 << 20
 
 READY = b"ready\n"
 SNAPSHOT = b"snapshot\n"
+_CHANGE = b"change "
+_CHANGED = b"changed"
+_UNCHANGED = b"unchanged "
+
+#: For a worker to change over; the storages that it leaves alone may take four of them.
+_CHANGE_SECONDS = 30.0
 
 Target = Callable[[int, Sequence[socket.socket], socket.socket], None]
 """What a worker runs: its number, the listeners, and its end of the socket pair. It must be a module's own function
 or a ``functools.partial`` of one, for the process that runs it is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What workers are to do."""
+
+    target: Target
+    told: bytes
+    """What has a worker that does something else change over to it."""
+
+
+class UnchangedError(Exception):
+    """A worker could not change over, and no worker has."""
 
 
 class _Worker:
@@ -45,6 +65,8 @@ class _Worker:
         self.writer: asyncio.StreamWriter | None = None
         self.asking = asyncio.Lock()
         self.ready = False
+        self.work: Work | None = None
+        """What it does."""
         self.counted = b""
         """What it last said it had counted."""
         self.started = 0.0
@@ -55,11 +77,11 @@ class Supervisor:
     """Keeps a number of workers running until it is told to stop."""
 
     def __init__(
-        self, target: Target, listeners: Sequence[socket.socket], count: int, ended: Callable[[bytes], None]
+        self, work: Work, listeners: Sequence[socket.socket], count: int, ended: Callable[[bytes], None]
     ) -> None:
         """``ended`` is told what a worker that has died had counted, as far as it was asked."""
         self._ended = ended
-        self._target = target
+        self._work = work
         self._listeners = listeners
         self._workers = [_Worker(number) for number in range(count)]
         self._keepers: list[asyncio.Task[None]] = []
@@ -104,8 +126,52 @@ class Supervisor:
         with suppress(OSError, TimeoutError, ValueError):
             async with worker.asking, asyncio.timeout(_SNAPSHOT_SECONDS):
                 writer.write(SNAPSHOT)
-                worker.counted = await reader.readline()
+                # What it answered too late to an earlier question comes first.
+                while (line := await reader.readline()) and not line.startswith(b"{"):
+                    pass
+                worker.counted = line or worker.counted
         return worker.counted
+
+    async def change(self, work: Work) -> None:
+        """Have every worker do this; those that start from now on do so anyway.
+
+        UnchangedError says why the first that was asked cannot, and then all go on as before. One that does not answer,
+        or cannot though another could, is replaced.
+        """
+        for worker in self._workers:
+            if not worker.ready:
+                continue
+            try:
+                await self._tell(worker, work)
+            except UnchangedError:
+                if self._work is not work:
+                    raise
+                self._replace(worker)
+            except (OSError, TimeoutError):
+                self._replace(worker)
+            else:
+                self._work = work
+        self._work = work
+
+    async def _tell(self, worker: _Worker, work: Work) -> None:
+        reader, writer = worker.reader, worker.writer
+        if reader is None or writer is None or worker.work is work:
+            return
+        async with asyncio.timeout(_CHANGE_SECONDS), worker.asking:
+            writer.write(b"%b%d\n%b" % (_CHANGE, len(work.told), work.told))
+            while line := await reader.readline():
+                if line.startswith(_UNCHANGED):
+                    raise UnchangedError(line.removeprefix(_UNCHANGED).decode().strip())
+                if line.startswith(_CHANGED):
+                    worker.work = work
+                    return
+        raise ConnectionResetError("it has ended")
+
+    def _replace(self, worker: _Worker) -> None:
+        """Let a worker drain and end: another takes its place."""
+        _log.warning("worker %d did not change over, and is replaced", worker.number)
+        if worker.process is not None and worker.process.is_alive():
+            worker.process.terminate()
 
     async def _keep(self, worker: _Worker) -> None:
         """Run one worker after the other in this place."""
@@ -132,26 +198,39 @@ class Supervisor:
 
     async def _launch(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair()
+        worker.work = work = self._work
         with theirs:
-            process = _spawn(self._target, (worker.number, self._listeners, theirs))
+            process = _spawn(work.target, (worker.number, self._listeners, theirs))
         worker.process = process
         worker.started = asyncio.get_running_loop().time()
         worker.reader, worker.writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         if await worker.reader.readline() == READY:
             worker.ready = True
+            if self._work is not work:
+                await self._catch_up(worker)
             if self._all_ready.is_set():
                 _log.warning("worker %d is back", worker.number)
             if self.ready == len(self._workers):
                 self._all_ready.set()
 
+    async def _catch_up(self, worker: _Worker) -> None:
+        """Have a worker do what was asked of the others while it started."""
+        try:
+            await self._tell(worker, self._work)
+        except (OSError, TimeoutError, UnchangedError):
+            self._replace(worker)
+
 
 def _spawn(target: Target, arguments: tuple[int, Sequence[socket.socket], socket.socket]) -> SpawnProcess:
-    """Start a new process. It never sees the terminal's SIGINT: the parent does, and tells it to drain."""
+    """Start a new process. It sees neither the terminal's SIGINT nor SIGHUP: the parent does, and tells it."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Blocked, and not ignored: one that comes now is for us, a little later.
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         process.start()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         signal.signal(signal.SIGINT, before)
     return process
 
@@ -167,13 +246,30 @@ async def _ended(process: SpawnProcess) -> None:
     process.join()
 
 
-async def converse(channel: socket.socket, snapshot: Callable[[], bytes], stop: asyncio.Event) -> None:
-    """Be the worker's end of the socket pair: say that it is ready, and answer until the parent is gone."""
+async def converse(
+    channel: socket.socket,
+    snapshot: Callable[[], bytes],
+    change: Callable[[bytes], Awaitable[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Be the worker's end of the socket pair: say that it is ready, and do as it is told until the parent is gone."""
     reader, writer = await asyncio.open_connection(sock=channel)
     writer.write(READY)
-    with suppress(OSError):
-        while await reader.readline() == SNAPSHOT:
-            writer.write(snapshot() + b"\n")
+    with suppress(OSError, asyncio.IncompleteReadError):
+        while line := await reader.readline():
+            if line == SNAPSHOT:
+                writer.write(snapshot() + b"\n")
+            else:
+                told = await reader.readexactly(int(line.removeprefix(_CHANGE)))
+                writer.write(await _answer(change, told) + b"\n")
             await writer.drain()
     stop.set()
     writer.close()
+
+
+async def _answer(change: Callable[[bytes], Awaitable[None]], told: bytes) -> bytes:
+    try:
+        await change(told)
+    except Exception as error:  # noqa: BLE001  whatever it was: the worker goes on, and its parent says why
+        return _UNCHANGED + " ".join(f"{type(error).__name__}: {error}".split()).encode("utf-8", "backslashreplace")
+    return _CHANGED

@@ -61,6 +61,11 @@ class Driver:
         self._clock = clock
         self.tasks = Tasks()
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether anything that it has begun may still ask the origin or the storage."""
+        return bool(self.tasks) or self._fetcher.keeping > 0
+
     def handle(self, request: Request, client: Client) -> None:
         """Answer one request, now or later."""
         now = self._clock()

@@ -77,6 +77,12 @@ class Flights:
         self._uncacheable: OrderedDict[FlightKey, UnixTime] = OrderedDict()
         self._invalidated: OrderedDict[PrimaryKey, UnixTime] = OrderedDict()
 
+    def successor(self) -> Flights:
+        """Return those of whoever goes by another configuration: with none of these, but with what was invalidated."""
+        flights = Flights()
+        flights._invalidated = self._invalidated
+        return flights
+
     def __len__(self) -> int:
         return len(self._flying)
 

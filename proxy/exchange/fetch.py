@@ -17,7 +17,7 @@ from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
 from proxy.message.fields import serialise
 from proxy.message.framing import Chunked, Length, UntilClose
-from proxy.message.heads import Response
+from proxy.message.heads import Request, Response
 from proxy.message.stream import Sink
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.cookies import without_ignored
@@ -58,6 +58,10 @@ class Fetcher:
         self._flights = flights
         self._replies = replies
         self._clock = clock
+        self.keeping = 0
+        """Bodies that are on their way and are to be stored."""
+        self.successor: Fetcher | None = None
+        """Whoever goes by the configuration after this one."""
 
     async def run(self, job: Job) -> None:
         """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
@@ -254,6 +258,18 @@ class Fetcher:
                 job.is_write = True
             self._flights.invalidate(primary, job.times[1])
             route.responses.invalidate(primary)
+        if self.successor is not None:
+            self.successor.forget(request, response, job.times[1])
+
+    def forget(self, request: Request, response: Response, now: UnixTime) -> None:
+        """Forget what a write may have changed that was begun under an earlier configuration."""
+        for changed in invalidated(request, response):
+            route = self._sites.route(changed)
+            primary = route.key(changed)
+            self._flights.invalidate(primary, now)
+            route.responses.invalidate(primary)
+        if self.successor is not None:
+            self.successor.forget(request, response, now)
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
@@ -291,6 +307,7 @@ class Fetcher:
         flight = job.flight
 
         def ended(whole: bytes | None) -> None:
+            self.keeping -= 1
             if flight is not None and job.key is not None:
                 self._flights.close(job.key, flight)
             if whole is None or exchange.storage_failed:
@@ -303,6 +320,7 @@ class Fetcher:
             keep(exchange, received, self._flights, self._clock())
 
         body = Body(answer.body, exchange.route.rules.stored_body, ended)
+        self.keeping += 1
         if job.key is not None:
             self._flights.forget_uncacheable(job.key)
         if flight is not None:

@@ -29,6 +29,9 @@ SUM = "sum"
 UPPER_ENDS = (*map(str, BUCKETS), "+Inf")
 CACHE_WORDS = ("hit", "hit-stale", *(reason.value for reason in ForwardReason), "refused")
 """What ``Outcome.word`` can say."""
+RELOADS = "sitecache_reloads_total"
+LAST_RELOAD = "sitecache_last_reload_time_seconds"
+"""These two come from the process that gets the signals, and not from the workers."""
 REJECTIONS = (400, 405, 408, 413, 414, 431, 501, 503, 505)
 """What a request that breaks a rule or a limit gets."""
 
@@ -331,6 +334,21 @@ METRICS: tuple[Metric, ...] = (
         "sitecache_access_log_dropped_lines_total",
         "Lines of the access log that nobody took in time.",
         lambda it: it.dropped_lines(),
+    ),
+    Metric(
+        RELOADS,
+        Kind.COUNTER,
+        "Times that the configuration was read again, by result: taken over, or not for its faults.",
+        lambda _: {},
+        ("result",),
+        {("success",): 0, ("failure",): 0},
+    ),
+    Metric(
+        LAST_RELOAD,
+        Kind.GAUGE,
+        "When the configuration was last read again and taken over, since 1970; 0 before the first time.",
+        lambda _: {},
+        merge=max,
     ),
     _gauge("sitecache_workers", "Worker processes that were counted.", lambda _: 1),
     Metric(

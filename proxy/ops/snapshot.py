@@ -47,6 +47,13 @@ def take(sources: Sources) -> Snapshot:
     return Snapshot({metric.name: metric.read(sources) for metric in METRICS})
 
 
+def of_caches(sources: Sources) -> Snapshot:
+    """Read what caches have counted, and nothing that is true of them only while they are used."""
+    return Snapshot(
+        {metric.name: metric.read(sources) for metric in METRICS if metric.labels[:1] == ("alias",)}
+    ).ended()
+
+
 def total(snapshots: Iterable[Snapshot]) -> Snapshot:
     """Add several workers' numbers up, beginning with what the page shows before anything has happened."""
     sums = {metric.name: dict(metric.start) for metric in METRICS}

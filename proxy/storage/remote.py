@@ -101,6 +101,7 @@ class RemoteResponses:
         self._usual: tuple[tuple[bytes, ...], ...] = ()
         self._writing: dict[Key, _Write] = {}
         self._on_its_way = 0
+        self._revising = 0
         self._written = asyncio.Event()
         self.debts: Debts[Key] = Debts(self._delete, start)
         """What is to be forgotten as soon as the storage can be told so."""
@@ -249,6 +250,7 @@ class RemoteResponses:
 
     def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
         """Begin to look at what the request selects and to store what follows; other proxies may come between."""
+        self._revising += 1
         self._start(self._revise(primary, request, revision, now))
 
     async def _revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
@@ -257,6 +259,8 @@ class RemoteResponses:
         except StorageError:
             # It cannot be told what would be displaced.
             return
+        finally:
+            self._revising -= 1
         revised = revision(selected, self.vary_specs(primary, now))
         if revised is not None:
             self.store(primary, request, *revised, now)
@@ -274,6 +278,11 @@ class RemoteResponses:
         self._indexes.pop(primary, None)
         self._write(primary, None)
         return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether there is something that the storage is still to be told."""
+        return bool(self._writing or self.debts or self._revising)
 
     async def finish(self) -> None:
         """Let what is on its way arrive, and tell the storage for the last time what is to be forgotten."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from proxy.config.model import UpstreamConfig
 from proxy.errors import UpstreamClosed, UpstreamError
@@ -62,6 +62,22 @@ class Origin:
         return await connection.ask(ask)
 
 
+@dataclass(slots=True)
+class _Past:
+    """What was counted of origins that are no more."""
+
+    opened: int = 0
+    requests: int = 0
+    retries: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, origin: Origin) -> None:
+        self.opened += origin.pool.opened
+        self.requests += origin.requests
+        self.retries += origin.retries
+        self.errors.update(origin.errors)
+
+
 class Origins:
     """The origins of all sites, each made once, and what they have counted together."""
 
@@ -69,19 +85,22 @@ class Origins:
         """``pool`` makes the connections to one of them."""
         self._pool = pool
         self._made: dict[UpstreamConfig, Origin] = {}
+        self._past = _Past()
 
     def of(self, upstream: UpstreamConfig) -> Origin:
         """Return the origin with these settings."""
         if upstream not in self._made:
             self._made[upstream] = Origin(self._pool(upstream))
-        return self._made[upstream]
+        origin = self._made[upstream]
+        origin.pool.keeps = True
+        return origin
 
     @property
     def pool(self) -> Connections:
         """Return how many connections there are."""
         pools = [origin.pool for origin in self._made.values()]
         return Connections(
-            opened=sum(pool.opened for pool in pools),
+            opened=self._past.opened + sum(pool.opened for pool in pools),
             connections=sum(pool.connections for pool in pools),
             idle=sum(pool.idle for pool in pools),
         )
@@ -89,20 +108,37 @@ class Origins:
     @property
     def requests(self) -> int:
         """Asked since the start."""
-        return sum(origin.requests for origin in self._made.values())
+        return self._past.requests + sum(origin.requests for origin in self._made.values())
 
     @property
     def retries(self) -> int:
         """Of these, asked again because a reused connection had ended."""
-        return sum(origin.retries for origin in self._made.values())
+        return self._past.retries + sum(origin.retries for origin in self._made.values())
 
     @property
     def errors(self) -> Mapping[str, int]:
         """Failures by reason."""
-        errors: Counter[str] = Counter()
+        errors = self._past.errors.copy()
         for origin in self._made.values():
             errors.update(origin.errors)
         return errors
+
+    def keep(self, named: Collection[UpstreamConfig]) -> None:
+        """Keep connections to these only: those to others are closed, now or when their response is whole."""
+        for upstream, origin in self._made.items():
+            origin.pool.keeps = upstream in named
+            if not origin.pool.keeps:
+                origin.pool.close()
+
+    def forget(self) -> bool:
+        """Drop those that are not kept and not in use, though not what they counted; tell whether all others are kept.
+
+        Nobody may be about to ask them.
+        """
+        for upstream, origin in list(self._made.items()):
+            if not origin.pool.keeps and not origin.pool.connections:
+                self._past.add(self._made.pop(upstream))
+        return all(origin.pool.keeps for origin in self._made.values())
 
     def close(self) -> None:
         """Close the connections that are idle."""

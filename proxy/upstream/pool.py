@@ -29,6 +29,8 @@ class Pool:
         self._connector = _connector(config)
         self.opened = 0
         """Connections made since the start."""
+        self.keeps = True
+        """Connections that have been used are kept for later requests."""
 
     @property
     def connections(self) -> int:
@@ -93,7 +95,7 @@ class Pool:
         return UpstreamConnection(self._deadlines, self._config.timeouts, self._release, self._lose)
 
     def _release(self, connection: UpstreamConnection) -> None:
-        if len(self._idle) >= self._config.max_idle:
+        if not self.keeps or len(self._idle) >= self._config.max_idle:
             connection.close()
             return
         connection.rest(self._deadlines.now + self._config.timeouts.idle)

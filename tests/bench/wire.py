@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import uvloop
 
-from proxy.app import Worker, build
 from proxy.config.model import Config, Limits, UpstreamConfig, UpstreamTimeouts
 from proxy.deadlines import NEVER, Deadlines
 from proxy.message.grammar import format_date
 from proxy.upstream.connection import UpstreamConnection
+from proxy.worker import Worker
 
 URLS = 2000
 BATCH = 500
@@ -93,7 +93,7 @@ class InstantPool:
 def worker_for(load: str) -> Worker:
     """Build a worker whose origin suits the load."""
     upstream = UpstreamConfig(url="http://127.0.0.1:1")
-    worker = build(Config(upstream=upstream, limits=Limits()))
+    worker = Worker(Config(upstream=upstream, limits=Limits()))
     said = b"no-store" if load == "forward" else b"max-age=3600"
     # A page that is hours old is not fresh: bytes piling up behind a request to the origin would be measured.
     date = format_date(time.time())  # noqa: TID251  a benchmark has no other

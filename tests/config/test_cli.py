@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from proxy import __version__
 from proxy.cli import Parts, main
+from proxy.config.load import Source
 from proxy.config.model import AccessLog, Config, plain_options
 from proxy.errors import SitecacheError
 
@@ -28,9 +29,11 @@ class Runs:
 
     code: int = 0
     configs: list[Config] = field(default_factory=list)
+    sources: list[Source | None] = field(default_factory=list)
 
-    def __call__(self, config: Config) -> int:
+    def __call__(self, config: Config, source: Source | None) -> int:
         self.configs.append(config)
+        self.sources.append(source)
         return self.code
 
 

@@ -93,7 +93,7 @@ def test_the_image_starts_the_proxy_with_the_environment_alone() -> None:
     env = {**IMAGE.env, "SITECACHE_UPSTREAM": "http://127.0.0.1:8000"}
     served: list[Config] = []
 
-    def run(config: Config) -> int:
+    def run(config: Config, _: object) -> int:
         served.append(config)
         return 0
 

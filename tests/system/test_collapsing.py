@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import pytest
 import uvloop
 
-from proxy.worker import Worker
 from proxy.config.model import Config, UpstreamConfig
 from proxy.downstream.listeners import close_listeners, open_listeners
+from proxy.worker import Worker
 from tests.system.processes import PATIENCE
 
 CROWD = 1000
