@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
+from proxy.policy.globs import any_of
+
 
 class QueryRules:
     """What an operator declared about the parameters of a route."""
@@ -44,8 +46,7 @@ class QueryRules:
 
 
 def _any_of(names: Sequence[str]) -> re.Pattern[bytes] | None:
-    patterns = [".*".join(map(re.escape, name.split("*"))) for name in names]
-    return re.compile("|".join(patterns).encode("utf-8"), re.DOTALL) if patterns else None
+    return re.compile(any_of(names).encode("utf-8")) if names else None
 
 
 def _name(pair: bytes) -> bytes:

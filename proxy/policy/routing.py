@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from proxy.config.model import RouteConfig
 from proxy.message.heads import Request
+from proxy.policy.globs import any_of
 
 _T = TypeVar("_T")
 
@@ -98,8 +99,7 @@ def match_of(route: RouteConfig) -> Match:
 
 
 def _globs(patterns: Iterable[str]) -> re.Pattern[str]:
-    whole = "|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
-    return re.compile(rf"\A(?:{whole})\Z", re.DOTALL)
+    return re.compile(rf"\A(?:{any_of(patterns)})")
 
 
 def choose(routes: Sequence[tuple[Match, _T]], otherwise: _T, request: Request) -> _T:
