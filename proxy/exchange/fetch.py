@@ -34,6 +34,7 @@ from proxy.policy.decisions import (
     Storing,
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
+from proxy.policy.groups import invalidated_groups
 from proxy.policy.heading import Outdated, decide_heading
 from proxy.policy.invalidation import invalidated
 from proxy.policy.key import variant_key
@@ -258,6 +259,7 @@ class Fetcher:
                 job.is_write = True
             self._flights.invalidate(primary, job.times[1])
             route.responses.invalidate(primary)
+        self._forget_groups(request, response, job.times[1])
         if self.successor is not None:
             self.successor.forget(request, response, job.times[1])
 
@@ -268,8 +270,15 @@ class Fetcher:
             primary = route.key(changed)
             self._flights.invalidate(primary, now)
             route.responses.invalidate(primary)
+        self._forget_groups(request, response, now)
         if self.successor is not None:
             self.successor.forget(request, response, now)
+
+    def _forget_groups(self, request: Request, response: Response, now: UnixTime) -> None:
+        """Forget what is in the groups that a write names, wherever pages of its host are stored."""
+        for group in invalidated_groups(request, response):
+            for responses in self._sites.storages(request):
+                responses.invalidate_group(group, now)
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange

@@ -64,6 +64,12 @@ class Site:
         """Return the route that a request takes."""
         return choose(self.routes, self.otherwise, request) if self.routes else self.otherwise
 
+    @property
+    def storages(self) -> tuple[Responses, ...]:
+        """Everywhere that its pages are stored."""
+        routes = (self.otherwise, *(route for _, route in self.routes))
+        return tuple({id(route.responses): route.responses for route in routes}.values())
+
 
 class Sites:
     """Every site there is."""
@@ -89,3 +95,7 @@ class Sites:
         if request.host not in self._allowed:
             return self._nowhere
         return self._table.find(request.host).route(request)
+
+    def storages(self, request: Request) -> tuple[Responses, ...]:
+        """Return everywhere that pages of the request's host are stored."""
+        return self._table.find(request.host).storages

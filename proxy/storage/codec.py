@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nextafter
 from typing import Any, assert_never
 from zlib import crc32
 
@@ -55,7 +55,20 @@ class Variant:
     response: StoredResponse
 
 
-Record = StoredResponse | VaryIndex | Variant
+@dataclass(frozen=True, slots=True)
+class GroupMark:
+    """What lies under the key of a group (RFC 9875)."""
+
+    until: UnixTime
+    """Responses in the group are valid that were generated after it."""
+
+    @classmethod
+    def before(cls, stored: StoredResponse) -> GroupMark:
+        """Return the mark of a group of which nothing is known but this response."""
+        return cls(UnixTime(nextafter(stored.terms.born, 0)))
+
+
+Record = StoredResponse | VaryIndex | Variant | GroupMark
 
 
 def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
@@ -72,6 +85,8 @@ def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
         case VaryIndex(generation, specs, slots):
             names = [[_text(name) for name in spec] for spec in specs]
             meta = {"generation": _text(generation), "specs": names, "slots": dict(slots)}
+        case GroupMark(until):
+            meta = {"until": until}
         case never:
             assert_never(never)
     said = json.dumps(meta, separators=(",", ":")).encode()
@@ -103,6 +118,8 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
     meta = _a(dict, json.loads(data[meta_at:head_at]))
     if "specs" in meta:
         return _index(meta)
+    if "until" in meta:
+        return GroupMark(UnixTime(_number(meta["until"])))
     body = data[body_at:]
     extent = _extent(meta["extent"], len(body)) if "extent" in meta else None
     response = StoredResponse(_a(int, meta["status"]), data[head_at:body_at], body, _terms(meta), extent)

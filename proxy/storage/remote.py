@@ -23,10 +23,11 @@ from proxy.config.model import CacheConfig
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageDamaged, StorageError
 from proxy.message.heads import Request
+from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.base import Backend, Value
-from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
+from proxy.storage.codec import DamagedRecordError, GroupMark, Record, Variant, VaryIndex, decode, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
 from proxy.storage.numbers import Numbers, Operation
@@ -50,6 +51,8 @@ _LARGE = 256 * 1024
 _USUAL_KEY = PrimaryKey(b"usual")
 _MOST_USUAL = 8
 _USUAL_TIMEOUT = Seconds(30 * 86400)
+#: What is no longer known of a group makes misses of those in it.
+_GROUP_TIMEOUT = Seconds(30 * 86400)
 
 Key = PrimaryKey | VariantKey
 Found = Record | StorageError
@@ -103,6 +106,8 @@ class RemoteResponses:
         self._on_its_way = 0
         self._revising = 0
         self._written = asyncio.Event()
+        self._marking: dict[Key, GroupMark] = {}
+        """Groups that are being made known."""
         self.debts: Debts[Key] = Debts(self._delete, start)
         """What is to be forgotten as soon as the storage can be told so."""
 
@@ -160,7 +165,7 @@ class RemoteResponses:
             raise record
         if isinstance(record, StoredResponse):
             self._remember(primary, None)
-            return self._trusted(record, now)
+            return await self._valid(request, self._trusted(record, now))
         if not isinstance(record, VaryIndex):
             self._indexes.pop(primary, None)
             return None
@@ -171,7 +176,19 @@ class RemoteResponses:
         if missing := [key for key, digest in places if key not in asked and slot_of(record, digest) is not None]:
             found |= await self._get(missing)
         variant = selected(record, [(found.get(key), digest) for key, digest in places])
-        return None if variant is None else self._trusted(variant, now)
+        return None if variant is None else await self._valid(request, self._trusted(variant, now))
+
+    async def _valid(self, request: Request, stored: StoredResponse | None) -> StoredResponse | None:
+        """Return a response, unless one of its groups has become invalid since; it takes another look to know."""
+        groups = () if stored is None else groups_of(request, stored)
+        if stored is None or not groups:
+            return stored
+        found = await self._get(groups)
+        for group in groups:
+            mark = found.get(group) or self._marking.get(group)
+            if not isinstance(mark, GroupMark) or mark.until >= stored.terms.born:
+                return None
+        return stored
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, as far as it was seen."""
@@ -232,6 +249,11 @@ class RemoteResponses:
         timeout = Seconds(until - now)
         if not self.accepts(primary):
             return False
+        for group in groups_of(request, stored):
+            # What is to be forgotten of a group must be so first.
+            if group not in self._marking and group not in self.debts:
+                self._marking[group] = GroupMark.before(stored)
+                self._start(self._mark(group, self._marking[group]))
         if not spec:
             self._remember(primary, None)
             self._write(primary, stored, timeout)
@@ -278,6 +300,22 @@ class RemoteResponses:
         self._indexes.pop(primary, None)
         self._write(primary, None)
         return True
+
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+        """Begin to forget every stored response in the group, however many they are, by one mark."""
+        self._marking.pop(group, None)
+        self._write(group, GroupMark(now), _GROUP_TIMEOUT)
+
+    async def _mark(self, group: PrimaryKey, mark: GroupMark) -> None:
+        """Make a group known that is not; who knows it already knows better."""
+        name = self._make_key(group)
+        server = self._backend.server_of(name, writing=True)
+        work = partial(self._backend.add, name, encode(group, mark), _GROUP_TIMEOUT)
+        try:
+            with suppress(StorageError):
+                await self._guards.run(Operation.SET, server, work, _WRITE_DEADLINE)
+        finally:
+            self._marking.pop(group, None)
 
     @property
     def is_busy(self) -> bool:
@@ -428,7 +466,7 @@ def _size(record: Record) -> int:
             return len(record.body)
         case Variant():
             return len(record.response.body)
-        case VaryIndex():
+        case VaryIndex() | GroupMark():
             return 0
         case never:
             assert_never(never)

@@ -12,9 +12,11 @@ from typing import Protocol
 
 from proxy.config.units import UnixTime
 from proxy.message.heads import Request
+from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.codec import GroupMark
 
 _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
@@ -63,6 +65,22 @@ class Responses(Protocol):
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource; tell whether there was one."""
 
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+        """Forget every stored response in the group that was generated until now (RFC 9875)."""
+
+
+class _Grouped:
+    """A stored response that is in groups, each of which may become invalid as a whole."""
+
+    __slots__ = ("groups", "response")
+
+    def __init__(self, response: StoredResponse, groups: Sequence[PrimaryKey]) -> None:
+        self.response = response
+        self.groups = groups
+
+    def size(self) -> int:
+        return self.response.size() + sum(map(getsizeof, self.groups)) + getsizeof(self.groups) + 48
+
 
 class _Variants:
     """What the responses of one resource vary by, and where they lie."""
@@ -102,6 +120,8 @@ class MemoryResponses:
             return None
         if type(held) is StoredResponse:
             return held
+        if isinstance(held, _Grouped):
+            return self._valid(held, now)
         if isinstance(held, _Variants):
             part: StoredResponse | None = None
             for spec in held.specs:
@@ -109,13 +129,33 @@ class MemoryResponses:
                 if key not in held.keys:
                     # One of a former list, which was evicted before it, may lie there: nobody could invalidate it.
                     continue
-                variant = self._memory.peek(key, now)
-                if isinstance(variant, StoredResponse):
+                variant = self._valid(self._memory.peek(key, now), now)
+                if variant is not None:
                     if variant.extent is None:
                         return variant
                     part = part or variant
             return part
         return None
+
+    def _valid(self, held: object, now: UnixTime) -> StoredResponse | None:
+        """Return a response that lies here, unless one of its groups has become invalid since."""
+        if isinstance(held, _Grouped):
+            response = held.response
+            marks = [self._memory.peek(group, now) for group in held.groups]
+            known = all(isinstance(mark, GroupMark) and mark.until < response.terms.born for mark in marks)
+            return response if known else None
+        return held if isinstance(held, StoredResponse) else None
+
+    def _grouped(self, request: Request, stored: StoredResponse, now: UnixTime) -> StoredResponse | _Grouped:
+        """Return a response as it is to lie here; groups that were not known are from now on."""
+        groups = groups_of(request, stored)
+        for group in groups:
+            if self._memory.peek(group, now) is None:
+                self._mark(group, GroupMark.before(stored))
+        return _Grouped(stored, groups) if groups else stored
+
+    def _mark(self, group: PrimaryKey, mark: GroupMark) -> None:
+        self._memory.put(group, mark, getsizeof(mark) + getsizeof(mark.until), UnixTime(float("inf")))
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return what ``select`` returns now."""
@@ -126,14 +166,14 @@ class MemoryResponses:
         held = self._memory.peek(primary, now)
         if isinstance(held, _Variants):
             return held.specs
-        return () if held is None else ((),)
+        return () if self._valid(held, now) is None else ((),)
 
     def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
         """Return the variants of the resource, the latest first."""
         held = self._memory.peek(primary, now)
         keys = reversed(held.keys) if isinstance(held, _Variants) else ()
-        found = (self._memory.peek(key, now) for key in keys)
-        return [variant for variant in found if isinstance(variant, StoredResponse)]
+        found = (self._valid(self._memory.peek(key, now), now) for key in keys)
+        return [variant for variant in found if variant is not None]
 
     def told_apart_by(self, distinctions: Distinctions) -> MemoryResponses:
         """Return the same memory, with these distinctions."""
@@ -149,9 +189,10 @@ class MemoryResponses:
     ) -> bool:
         """Store a response in the place of the one it replaces."""
         spec = stored.terms.vary
+        kept_as = self._grouped(request, stored, now)
         if not spec:
             self.invalidate(primary)
-            return self._memory.put(primary, stored, stored.size(), until)
+            return self._memory.put(primary, kept_as, kept_as.size(), until)
         held = self._memory.peek(primary, now)
         variants = held if isinstance(held, _Variants) else _Variants()
         key = variant_key(primary, spec, request, self._distinctions)
@@ -163,7 +204,7 @@ class MemoryResponses:
         # The list has to outlive each variant, and is small.
         forever = UnixTime(float("inf"))
         kept = self._memory.put(primary, variants, variants.size(), forever)
-        kept = kept and self._memory.put(key, stored, stored.size(), until)
+        kept = kept and self._memory.put(key, kept_as, kept_as.size(), until)
         if kept and self._memory.peek(primary, now) is None:
             # It went to make room for its variant: CULL_FREQUENCY 0 or 1 takes all there is.
             kept = self._memory.put(primary, variants, variants.size(), forever)
@@ -179,7 +220,8 @@ class MemoryResponses:
         """Forget this stored response, unless another has taken its place."""
         spec = stored.terms.vary
         key = variant_key(primary, spec, request, self._distinctions) if spec else primary
-        if self._memory.peek(key, UnixTime(0)) is stored:
+        held = self._memory.peek(key, UnixTime(0))
+        if (held.response if isinstance(held, _Grouped) else held) is stored:
             self._memory.drop(key)
 
     def invalidate(self, primary: PrimaryKey) -> bool:
@@ -189,6 +231,10 @@ class MemoryResponses:
             for key in held.keys:
                 self._memory.drop(key)
         return self._memory.drop(primary)
+
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+        """Forget every stored response in the group, however many they are, by one mark."""
+        self._mark(group, GroupMark(now))
 
 
 class NoResponses:
@@ -245,3 +291,7 @@ class NoResponses:
         """There was nothing."""
         del primary
         return False
+
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+        """There is nothing in it."""
+        del group, now

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse
-from proxy.storage.codec import DamagedRecordError, Record, Variant, VaryIndex, decode, encode
+from proxy.storage.codec import DamagedRecordError, GroupMark, Record, Variant, VaryIndex, decode, encode
 from tests.storage.test_responses import stored
 
 KEY = PrimaryKey(b"4:site3:/a?")
@@ -29,6 +30,7 @@ RECORDS: dict[str, Record] = {
     "response": stored(b"a page" * 9, (b"accept-language",)),
     "variant": Variant(b"0f", "ab" * 32, stored(b"hola")),
     "part": part(b"of a page", Extent(10, 18, 100)),
+    "group": GroupMark(UnixTime(1000.5)),
     "index": VaryIndex(b"0f", ((b"accept-language",), (b"cookie", b"x-device")), {"ab" * 8: 5}),
 }
 BY_NAME = [pytest.param(record, id=name) for name, record in RECORDS.items()]
@@ -37,7 +39,7 @@ BY_NAME = [pytest.param(record, id=name) for name, record in RECORDS.items()]
 def plain(record: Record) -> object:
     """Return what can be compared."""
     match record:
-        case VaryIndex():
+        case VaryIndex() | GroupMark():
             return record
         case Variant(generation, digest, response):
             return generation, digest, plain(response)

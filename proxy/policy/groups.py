@@ -1,0 +1,55 @@
+"""In which groups is a response, and which groups does a write make invalid? (RFC 9875)
+
+What is known of a group is when it became invalid last. A stored response stays what it is while each of its groups is
+known, and has not become invalid since the response was generated: what a storage forgets of a group makes misses of
+those in it, and never brings back what was invalid.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import http_sf
+
+from proxy.message.heads import Request, Response
+from proxy.policy.key import PrimaryKey
+from proxy.policy.stored import StoredResponse
+
+_GROUPS = b"cache-groups"
+_INVALIDATION = b"cache-group-invalidation"
+
+
+def groups_of(request: Request, stored: StoredResponse) -> tuple[PrimaryKey, ...]:
+    """Return the keys of the groups that a response to this request is in (§2.1)."""
+    if _GROUPS not in stored.head.lower():
+        return ()
+    return _keys(request, stored.fields().get(_GROUPS))
+
+
+def invalidated_groups(request: Request, response: Response) -> tuple[PrimaryKey, ...]:
+    """Return the keys of the groups that a successful unsafe request makes invalid (§3)."""
+    if request.is_safe or not 200 <= response.status < 400:
+        return ()
+    return _keys(request, response.fields.get(_INVALIDATION))
+
+
+def _keys(request: Request, value: bytes | None) -> tuple[PrimaryKey, ...]:
+    """Read a List of Strings; a field that is anything else is as if it were not there."""
+    if value is None:
+        return ()
+    try:
+        members = cast("list[tuple[object, object]]", http_sf.parse(value, tltype="list"))
+    except (ValueError, OverflowError):
+        return ()
+    names = [item for item, _ in members]
+    # The classes of Tokens and Display Strings are derived from it.
+    if not all(type(name) is str for name in names):
+        return ()
+    unique = dict.fromkeys(cast("list[str]", names))
+    return tuple(_key(request, name.encode("ascii")) for name in unique)
+
+
+def _key(request: Request, name: bytes) -> PrimaryKey:
+    """Return the key of a group of the request's origin; no resource has it, for theirs begin with a number."""
+    scheme, host = request.scheme, request.host
+    return PrimaryKey(b"group %d:%b%d:%b%d:%b" % (len(scheme), scheme, len(host), host, len(name), name))
