@@ -108,6 +108,12 @@ class Stage:
         return self.worker.snapshot().value(name, *labels)
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for what is used no more in every turn of the loop."""
+    monkeypatch.setattr("proxy.worker._TIDY_EVERY", 0)
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     """A site whose pages lie in the cache ``far``."""

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -254,17 +255,23 @@ def test_connections_go_by_the_new_limits_from_their_next_request_on(start: Star
     connection.close()
 
 
+def reloading(script: Script, directory: Path) -> Callable[..., None]:
+    """Return what has the proxy of a script go by other settings."""
+    file = next(directory.glob("sitecache-*.yaml"))
+    settings = json.loads(file.read_text())
+
+    def reload(**changed: Any) -> None:
+        file.write_text(json.dumps(settings | changed))
+        start = len(script.proxy.lines())
+        script.proxy.signal(signal.SIGHUP)
+        script.proxy.wait_for("sitecache: reloaded", start=start)
+
+    return reload
+
+
 def test_what_runs_ends_by_the_old_and_what_begins_goes_by_the_new(tmp_path: Path) -> None:
     with Script(tmp_path, {"CACHE_MIDDLEWARE_KEY_PREFIX": "a"}, listening()) as script, Origin("new") as other:
-        file = next(tmp_path.glob("sitecache-*.yaml"))
-        settings = json.loads(file.read_text())
-
-        def reload(**changed: Any) -> None:
-            file.write_text(json.dumps(settings | changed))
-            start = len(script.proxy.lines())
-            script.proxy.signal(signal.SIGHUP)
-            script.proxy.wait_for("reloaded", start=start)
-
+        reload = reloading(script, tmp_path)
         waiting = script.client(get(b"/page"))
         asked = script.accept(b"/page")
         streaming = script.client(get(b"/streaming"))
@@ -299,6 +306,33 @@ def test_what_runs_ends_by_the_old_and_what_begins_goes_by_the_new(tmp_path: Pat
         other.shutdown()
 
 
+def test_what_a_write_under_the_new_made_invalid_is_not_stored_by_the_old(tmp_path: Path) -> None:
+    with Script(tmp_path, {}, listening()) as script, Origin("new") as other:
+        reload = reloading(script, tmp_path)
+        client = script.client(get(b"/page"))
+        asked = script.accept(b"/page")
+        reload(upstream=other.url)
+        written = script.client(request(b"POST", b"/page", b"Content-Length: 0"))
+        assert written.response() == (200, b"new /page 1")
+        # The answer of before the write is for who asked then, and is not stored.
+        asked.send(response(b"Cache-Control: max-age=60", body=b"old"))
+        assert client.response() == (200, b"old")
+        assert script.client(get(b"/page")).response() == (200, b"new /page 2")
+        other.shutdown()
+
+
+def test_flights_of_before_are_not_joined(tmp_path: Path) -> None:
+    with Script(tmp_path, {}, listening()) as script, Origin("new") as other:
+        reload = reloading(script, tmp_path)
+        client = script.client(get(b"/page"))
+        asked = script.accept(b"/page")
+        reload(upstream=other.url)
+        assert script.client(get(b"/page")).response() == (200, b"new /page 1")
+        asked.send(response(b"Cache-Control: max-age=60", body=b"old"))
+        assert client.response() == (200, b"old")
+        other.shutdown()
+
+
 class TestWorkers:
     def test_one_that_is_replaced_starts_with_the_new(self, start: Start) -> None:
         site = start(workers=2)
@@ -316,7 +350,11 @@ class TestWorkers:
         first, second = workers(site.process)
         os.kill(first, signal.SIGKILL)
         site.process.wait_for(r"worker \d ended with -9")
+        while not (started := set(workers(site.process)) - {first, second}):
+            time.sleep(0.001)  # nothing says that a process has started before it is ready
+        os.kill(next(iter(started)), signal.SIGSTOP)
         site.reload(routes=[ROUTE])
+        os.kill(next(iter(started)), signal.SIGCONT)
         site.process.wait_for(r"worker \d is back")
         os.kill(second, signal.SIGKILL)
         wait_for_end(second)
