@@ -147,8 +147,8 @@ class Supervisor:
                 if self._work is not work:
                     raise
                 self._replace(worker)
-            except (OSError, TimeoutError):
-                self._replace(worker)
+            except OSError as error:
+                self._replace(worker, hangs=isinstance(error, TimeoutError))
             else:
                 self._work = work
         self._work = work
@@ -167,11 +167,14 @@ class Supervisor:
                     return
         raise ConnectionResetError("it has ended")
 
-    def _replace(self, worker: _Worker) -> None:
-        """Let a worker drain and end: another takes its place."""
+    def _replace(self, worker: _Worker, *, hangs: bool = False) -> None:
+        """Let a worker drain and end, or end it at once where it hangs: another takes its place."""
         _log.warning("worker %d did not change over, and is replaced", worker.number)
         if worker.process is not None and worker.process.is_alive():
-            worker.process.terminate()
+            if hangs:
+                worker.process.kill()
+            else:
+                worker.process.terminate()
 
     async def _keep(self, worker: _Worker) -> None:
         """Run one worker after the other in this place."""
@@ -217,8 +220,10 @@ class Supervisor:
         """Have a worker do what was asked of the others while it started."""
         try:
             await self._tell(worker, self._work)
-        except (OSError, TimeoutError, UnchangedError):
+        except UnchangedError:
             self._replace(worker)
+        except OSError as error:
+            self._replace(worker, hangs=isinstance(error, TimeoutError))
 
 
 def _spawn(target: Target, arguments: tuple[int, Sequence[socket.socket], socket.socket]) -> SpawnProcess:

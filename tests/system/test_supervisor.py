@@ -1,0 +1,113 @@
+"""What becomes of workers that do not change over to what they are told?"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+
+from proxy.config.units import Seconds
+from proxy.downstream.workers import Supervisor, UnchangedError, Work, converse
+from tests.system.processes import PATIENCE
+
+
+def be_worker(does: str, number: int, listeners: Sequence[socket.socket], channel: socket.socket) -> None:
+    """Be a worker that says as its snapshot what it does; told ``hang N`` or ``fail N``, number N does that."""
+    del listeners
+    asyncio.run(_work(does, number, channel))
+
+
+async def _work(does: str, number: int, channel: socket.socket) -> None:
+    doing = does
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+
+    async def change(told: bytes) -> None:
+        nonlocal doing
+        match told.decode().split():
+            case ["hang", who] if int(who) == number:
+                time.sleep(PATIENCE)  # noqa: ASYNC251  its loop is to hang
+            case ["fail", who] if int(who) == number:
+                raise ValueError("not\nI")
+        doing = told.decode()
+
+    def snapshot() -> bytes:
+        return f'{{"{doing}"}}'.encode()
+
+    talking = asyncio.create_task(converse(channel, snapshot, change, stop))
+    await stop.wait()
+    talking.cancel()
+
+
+def work(does: str) -> Work:
+    return Work(partial(be_worker, does), does.encode())
+
+
+@asynccontextmanager
+async def two_workers() -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(work("begin"), [], 2, lambda _: None)
+    async with asyncio.timeout(PATIENCE):
+        await supervisor.start()
+        try:
+            yield supervisor
+        finally:
+            await supervisor.stop(Seconds(5))
+
+
+async def back(supervisor: Supervisor) -> list[bytes]:
+    """Return what both do, when one has been replaced."""
+    while supervisor.restarts < 1 or supervisor.ready < 2:  # noqa: ASYNC110  there is no event for it
+        await asyncio.sleep(0.01)
+    return await supervisor.snapshots()
+
+
+async def test_all_are_told() -> None:
+    async with two_workers() as supervisor:
+        await supervisor.change(work("go on"))
+        assert await supervisor.snapshots() == [b'{"go on"}\n'] * 2
+        assert supervisor.restarts == 0
+
+
+async def test_where_the_first_cannot_nobody_does() -> None:
+    async with two_workers() as supervisor:
+        with pytest.raises(UnchangedError, match=r"^ValueError: not I$"):
+            await supervisor.change(work("fail 0"))
+        assert await supervisor.snapshots() == [b'{"begin"}\n'] * 2
+        assert supervisor.restarts == 0
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        pytest.param("fail 1", id="the-second-cannot"),
+        pytest.param("hang 0", id="the-first-hangs"),
+        pytest.param("hang 1", id="the-second-hangs"),
+    ],
+)
+async def test_one_that_does_not_follow_is_replaced(
+    does: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("proxy.downstream.workers._CHANGE_SECONDS", 1)
+    async with two_workers() as supervisor:
+        with caplog.at_level(logging.WARNING):
+            await supervisor.change(work(does))
+            assert await back(supervisor) == [b'{"%b"}\n' % does.encode()] * 2
+        assert supervisor.restarts == 1
+        number = does[-1]
+        assert f"worker {number} did not change over, and is replaced" in caplog.text
+
+
+async def test_an_answer_that_comes_late_is_not_taken_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two_workers() as supervisor:
+        monkeypatch.setattr("proxy.downstream.workers._SNAPSHOT_SECONDS", 0)
+        await supervisor.snapshots()
+        monkeypatch.setattr("proxy.downstream.workers._SNAPSHOT_SECONDS", PATIENCE)
+        await supervisor.change(work("go on"))
+        assert await supervisor.snapshots() == [b'{"go on"}\n'] * 2
