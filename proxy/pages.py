@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,8 @@ from proxy.storage.guard import Guards, Patience
 from proxy.storage.registry import open_cache
 from proxy.storage.remote import RemoteResponses, Start, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
+
+_log = logging.getLogger("sitecache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +180,12 @@ class Pages:
         held = [] if self._former is None else self._former.held
         for opened in self._opened.values():
             if opened not in held:
-                await opened.backend.close()
+                await _close(opened)
 
     async def leave(self, one: Opened) -> None:
         """Close what no exchange can use any more."""
         self.leaving.remove(one)
-        await one.backend.close()
+        await _close(one)
 
     async def finish(self) -> None:
         """Let the storages know what they have to, before the tasks that would do so end."""
@@ -192,6 +195,13 @@ class Pages:
         """Close what has to be closed."""
         for one in self.held:
             await one.backend.close()
+
+
+async def _close(one: Opened) -> None:
+    try:
+        await one.backend.close()
+    except Exception as error:  # noqa: BLE001  it may be the operator's own class, and nobody uses it any more
+        _log.warning("storage %r could not be closed: %s: %s", one.alias, type(error).__name__, error)
 
 
 def _options(cache: CacheConfig) -> CacheOptions:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.load import load
-from proxy.config.model import Config, UpstreamConfig
+from proxy.config.model import Config, SiteConfig, UpstreamConfig
 from proxy.config.units import Seconds
 from proxy.downstream.listeners import close_listeners, open_listeners
 from proxy.errors import StorageError
@@ -45,6 +45,8 @@ class Counted(LocMemCache):
 
     async def close(self) -> None:
         self.closed.set()
+        if self.fails:
+            raise OSError("told to")
 
 
 class Origin:
@@ -224,13 +226,25 @@ async def test_what_was_built_in_vain_is_closed(config: Config, tmp_path: Path) 
     authority.write_text("none")
     async with playing(config) as stage:
         await stage.get("/page")
-        upstream = UpstreamConfig("https://127.0.0.1:1", ca_file=str(authority))
-        broken = replace(more_patient(stage.config), upstream=upstream)
+        # Its storage is opened before the certificates of the other site are read.
+        whole = SiteConfig(("whole.test",), stage.config.upstream, CACHE_MIDDLEWARE_ALIAS="more")
+        broken = UpstreamConfig("https://127.0.0.1:1", ca_file=str(authority))
         with pytest.raises(OSError, match="certificate"):
-            await stage.worker.change(broken)
-        assert [one.closed.is_set() for one in Counted.opened] in ([False], [False, True])
+            await stage.worker.change(replace(stage.config, upstream=broken, sites={"whole": whole}))
+        assert [one.closed.is_set() for one in Counted.opened] == [False, True]
         assert b"sitecache; hit" in await stage.get("/page")
         assert stage.worker.config is stage.config
+
+
+async def test_what_cannot_be_closed_is_a_line(config: Config, caplog: pytest.LogCaptureFixture) -> None:
+    async with playing(config) as stage:
+        Counted.opened[0].fails = True
+        await stage.worker.change(more_patient(stage.config))
+        assert stage.worker._tidying is not None
+        await stage.worker._tidying
+        assert "storage 'far' could not be closed: OSError: told to" in caplog.text
+        await stage.get("/page")
+        Counted.opened[0].fails = False
 
 
 async def test_a_memory_that_is_named_no_more_leaves_its_counts(config: Config) -> None:
