@@ -320,7 +320,7 @@ class RemoteResponses:
     @property
     def is_busy(self) -> bool:
         """Tell whether there is something that the storage is still to be told."""
-        return bool(self._writing or self.debts or self._revising)
+        return bool(self._writing or self.debts or self._marking or self._revising)
 
     async def finish(self) -> None:
         """Let what is on its way arrive, and tell the storage for the last time what is to be forgotten."""
