@@ -20,6 +20,7 @@ from proxy.config.presets import ignored_cookies, ignored_parameters, kept_cooki
 from proxy.config.routes import plain_directives, route_name
 from proxy.config.source import join
 from proxy.config.units import Seconds
+from proxy.exchange.searches import Searches
 from proxy.exchange.site import NONE, Route, Site, Sites
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.heuristic import Heuristic
@@ -120,6 +121,7 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
         scope=scope(config.CACHES[alias], prefix),
         site=name,
         query=_query(config.query if settings.query is None else settings.query),
+        searches=Searches() if config.no_vary_search else None,
     )
     apart = _Apart(config.cookies, config.normalize).of(settings)
     plain = _told_apart(plain, apart, config) if apart.is_own(settings) else plain
@@ -138,8 +140,8 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
         if apart.is_own(route):
             made = _told_apart(made, apart.of(route), config)
         made = _withholding(made, apart.of(route).cookies, config)
-        routes.append((match_of(route), made))
-    return Site(tuple(routes), plain)
+        routes.append((match_of(route), _searching(made)))
+    return Site(tuple(routes), _searching(plain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,11 @@ def _told_apart(route: Route, apart: _Apart, config: Config) -> Route:
     distinctions = _distinctions(config, apart)
     rules = replace(route.rules, distinctions=distinctions)
     return replace(route, rules=rules, responses=route.responses.told_apart_by(distinctions))
+
+
+def _searching(route: Route) -> Route:
+    """Return a route that looks at queries, where responses may say something of them."""
+    return route if route.searches is None or route.query is not None else replace(route, query=QueryRules())
 
 
 def _query(query: QueryConfig) -> QueryRules | None:

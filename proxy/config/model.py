@@ -333,6 +333,8 @@ class Config:
     cookies: CookieConfig = field(default_factory=CookieConfig)
     query: QueryConfig = field(default_factory=QueryConfig)
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
+    no_vary_search: bool = False
+    """Believe ``No-Vary-Search``: what the origin says there of a query makes no difference."""
     downstream_headers: bool = True
     """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``."""
     targeted: tuple[str, ...] = ("CDN-Cache-Control",)

@@ -13,7 +13,7 @@ from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep, keep_freshened
 from proxy.exchange.passing import head_of, length_line, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
-from proxy.exchange.site import Sites
+from proxy.exchange.site import Route, Sites
 from proxy.exchange.tunnel import Tunnel
 from proxy.message.fields import serialise
 from proxy.message.framing import Chunked, Length, UntilClose
@@ -34,10 +34,10 @@ from proxy.policy.decisions import (
     Storing,
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
-from proxy.policy.groups import invalidated_groups
+from proxy.policy.groups import group_of_path, invalidated_groups
 from proxy.policy.heading import Outdated, decide_heading
 from proxy.policy.invalidation import invalidated
-from proxy.policy.key import variant_key
+from proxy.policy.key import PrimaryKey, variant_key
 from proxy.policy.partial import Received, complete, completing_fields, stands_alone
 from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
@@ -257,8 +257,7 @@ class Fetcher:
                 exchange.primary = primary
                 exchange.asked = terms_asked(request, rules)
                 job.is_write = True
-            self._flights.invalidate(primary, job.times[1])
-            route.responses.invalidate(primary)
+            self._forget(route, changed, primary, job.times[1])
         self._forget_groups(request, response, job.times[1])
         if self.successor is not None:
             self.successor.forget(request, response, job.times[1])
@@ -267,12 +266,20 @@ class Fetcher:
         """Forget what a write may have changed that was begun under an earlier configuration."""
         for changed in invalidated(request, response):
             route = self._sites.route(changed)
-            primary = route.key(changed)
-            self._flights.invalidate(primary, now)
-            route.responses.invalidate(primary)
+            self._forget(route, changed, route.key(changed), now)
         self._forget_groups(request, response, now)
         if self.successor is not None:
             self.successor.forget(request, response, now)
+
+    def _forget(self, route: Route, changed: Request, primary: PrimaryKey, now: UnixTime) -> None:
+        """Forget what is stored for a request; where queries vary less than they seem, whatever its path has."""
+        self._flights.invalidate(primary, now)
+        route.responses.invalidate(primary)
+        if route.searches is not None:
+            plain = route.plain_key(changed)
+            self._flights.invalidate(plain, now)
+            route.responses.invalidate(plain)
+            route.responses.invalidate_group(group_of_path(changed), now)
 
     def _forget_groups(self, request: Request, response: Response, now: UnixTime) -> None:
         """Forget what is in the groups that a write names, wherever pages of its host are stored."""
@@ -333,7 +340,11 @@ class Fetcher:
         if job.key is not None:
             self._flights.forget_uncacheable(job.key)
         if flight is not None:
-            variant = variant_key(exchange.primary, terms.vary, exchange.request, exchange.route.rules.distinctions)
+            route = exchange.route
+            primary = exchange.primary
+            if route.searches is not None:
+                primary = route.shared_as(primary, exchange.request, pending)
+            variant = variant_key(primary, terms.vary, exchange.request, route.rules.distinctions)
             flight.land(Shared(pending, variant, body, framing))
         outcome = job.outcome()
         outcome.forward_status = response.status

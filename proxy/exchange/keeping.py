@@ -5,20 +5,28 @@ from __future__ import annotations
 from proxy.config.units import UnixTime
 from proxy.exchange.collapse import Flights
 from proxy.exchange.replies import Exchange
+from proxy.policy.key import PrimaryKey
 from proxy.policy.partial import Received, merge
 from proxy.policy.stored import StoredResponse
 from proxy.storage.responses import VarySpecs
+
+
+def _place(exchange: Exchange, stored: StoredResponse) -> PrimaryKey:
+    """Return the key that a response is to lie under."""
+    route = exchange.route
+    return exchange.primary if route.searches is None else route.place(exchange.request, stored)
 
 
 def keep(exchange: Exchange, received: Received, flights: Flights, now: UnixTime) -> None:
     """Store a response that is whole; a part only as far as what is stored then leaves room for it."""
     stored = received.stored
     responses = exchange.route.responses
+    primary = _place(exchange, stored)
     if stored.extent is None:
         until = UnixTime(stored.terms.born + received.retention)
-        responses.store(exchange.primary, exchange.request, stored, until, now)
+        responses.store(primary, exchange.request, stored, until, now)
         if (too := exchange.route.rules.distinctions.normal.answers_too(exchange.request, stored)) is not None:
-            responses.store(exchange.primary, *too, until, now)
+            responses.store(primary, *too, until, now)
         return
     if len(stored.body) != stored.extent.size:
         # In the chunked coding it is the end that shows that a part is not what it says.
@@ -33,7 +41,7 @@ def keep(exchange: Exchange, received: Received, flights: Flights, now: UnixTime
         kept = merge(received, current, exchange.route.rules)
         return None if kept is None else (kept.stored, UnixTime(kept.stored.terms.born + kept.retention))
 
-    responses.revise(exchange.primary, exchange.request, revision, now)
+    responses.revise(primary, exchange.request, revision, now)
 
 
 def keep_freshened(
@@ -42,13 +50,14 @@ def keep_freshened(
     """Store a response that a validation has freshened; a part only where nothing complete has come meanwhile."""
     now = times[1]
     responses = exchange.route.responses
+    primary = _place(exchange, stored)
     if stored.extent is None:
-        return responses.store(exchange.primary, exchange.request, stored, until, now)
+        return responses.store(primary, exchange.request, stored, until, now)
 
     def revision(current: StoredResponse | None, specs: VarySpecs) -> tuple[StoredResponse, UnixTime] | None:
         del specs
         is_outdated = flights.was_invalidated(exchange.primary, times[0])
         return None if is_outdated or (current is not None and current.extent is None) else (stored, until)
 
-    responses.revise(exchange.primary, exchange.request, revision, now)
-    return responses.accepts(exchange.primary)
+    responses.revise(primary, exchange.request, revision, now)
+    return responses.accepts(primary)

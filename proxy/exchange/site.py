@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from proxy.exchange.searches import Searches
 from proxy.message.heads import Request
 from proxy.policy.key import PrimaryKey, primary_key
 from proxy.policy.patching import Patches
 from proxy.policy.query import QueryRules
 from proxy.policy.routing import Hosts, HostTable, Match, choose
 from proxy.policy.rules import Rules
+from proxy.policy.search import NO_VARY_SEARCH, SearchVariance, search_variance
+from proxy.policy.stored import StoredResponse
 from proxy.storage.responses import Responses
 from proxy.upstream.client import Origin
 
@@ -30,6 +33,8 @@ class Route:
     site: str = NONE
     name: str = NONE
     query: QueryRules | None = None
+    searches: Searches | None = None
+    """What is known of No-Vary-Search, where it counts; ``query`` is not None then."""
     patches: Patches | None = None
     """What is written into each response of the origin, before anything is decided about it."""
     bypass: bool = False
@@ -39,7 +44,37 @@ class Route:
 
     def key(self, request: Request) -> PrimaryKey:
         """Return the key of the resource that a request of this route is for."""
-        return primary_key(self.scope, request if self.query is None else _keyed(request, self.query))
+        known = None if self.searches is None else self.searches.find(self._path(request))
+        return self._key(request, known)
+
+    def plain_key(self, request: Request) -> PrimaryKey:
+        """Return the key of what says nothing of its query."""
+        return self._key(request, None)
+
+    def place(self, request: Request, stored: StoredResponse) -> PrimaryKey:
+        """Return the key that a response itself says it is for, and remember what it says."""
+        said = search_variance(stored.fields().get(NO_VARY_SEARCH))
+        if self.searches is not None and (said is not None or stored.status == 200):
+            self.searches.learn(self._path(request), said)
+        return self._key(request, said)
+
+    def shared_as(self, looked_for: PrimaryKey, request: Request, stored: StoredResponse) -> PrimaryKey:
+        """Return the key by which others may have a response that was looked for under another.
+
+        Who looked for the same URL may; who looked for one that is said to be the same only if the response says so.
+        """
+        own = self._key(request, search_variance(stored.fields().get(NO_VARY_SEARCH)))
+        return looked_for if looked_for == self._key(request, None) else own
+
+    def _path(self, request: Request) -> PrimaryKey:
+        return primary_key(self.scope, replace(request, target=request.target.partition(b"?")[0]))
+
+    def _key(self, request: Request, variance: SearchVariance | None) -> PrimaryKey:
+        if self.query is not None:
+            request = _keyed(request, self.query)
+        if variance is not None:
+            request = replace(request, target=variance.keyed(request.target))
+        return primary_key(self.scope, request)
 
     def asking(self, request: Request) -> Request:
         """Return the request that the origin gets."""

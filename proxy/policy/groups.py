@@ -12,18 +12,29 @@ from typing import cast
 import http_sf
 
 from proxy.message.heads import Request, Response
-from proxy.policy.key import PrimaryKey
+from proxy.policy.key import PrimaryKey, normalise
 from proxy.policy.stored import StoredResponse
 
 _GROUPS = b"cache-groups"
 _INVALIDATION = b"cache-group-invalidation"
+#: No target has it; the key of a response for several URLs has.
+_SEVERAL = ord("#")
 
 
-def groups_of(request: Request, stored: StoredResponse) -> tuple[PrimaryKey, ...]:
-    """Return the keys of the groups that a response to this request is in (§2.1)."""
+def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> tuple[PrimaryKey, ...]:
+    """Return the keys of the groups that a response to this request is in (§2.1).
+
+    One that is for several URLs is in the group of its path, too.
+    """
+    path = (group_of_path(request),) if _SEVERAL in primary else ()
     if _GROUPS not in stored.head.lower():
-        return ()
-    return _keys(request, stored.fields().get(_GROUPS))
+        return path
+    return path + _keys(request, stored.fields().get(_GROUPS))
+
+
+def group_of_path(request: Request) -> PrimaryKey:
+    """Return the key of all responses of a path that are for several URLs; no group has a name like it."""
+    return _key(request, b"\n" + normalise(request.target.partition(b"?")[0]))
 
 
 def invalidated_groups(request: Request, response: Response) -> tuple[PrimaryKey, ...]:

@@ -165,7 +165,7 @@ class RemoteResponses:
             raise record
         if isinstance(record, StoredResponse):
             self._remember(primary, None)
-            return await self._valid(request, self._trusted(record, now))
+            return await self._valid(primary, request, self._trusted(record, now))
         if not isinstance(record, VaryIndex):
             self._indexes.pop(primary, None)
             return None
@@ -176,11 +176,13 @@ class RemoteResponses:
         if missing := [key for key, digest in places if key not in asked and slot_of(record, digest) is not None]:
             found |= await self._get(missing)
         variant = selected(record, [(found.get(key), digest) for key, digest in places])
-        return None if variant is None else await self._valid(request, self._trusted(variant, now))
+        return None if variant is None else await self._valid(primary, request, self._trusted(variant, now))
 
-    async def _valid(self, request: Request, stored: StoredResponse | None) -> StoredResponse | None:
+    async def _valid(
+        self, primary: PrimaryKey, request: Request, stored: StoredResponse | None
+    ) -> StoredResponse | None:
         """Return a response, unless one of its groups has become invalid since; it takes another look to know."""
-        groups = () if stored is None else groups_of(request, stored)
+        groups = () if stored is None else groups_of(primary, request, stored)
         if stored is None or not groups:
             return stored
         found = await self._get(groups)
@@ -249,7 +251,7 @@ class RemoteResponses:
         timeout = Seconds(until - now)
         if not self.accepts(primary):
             return False
-        for group in groups_of(request, stored):
+        for group in groups_of(primary, request, stored):
             # What is to be forgotten of a group must be so first.
             if group not in self._marking and group not in self.debts:
                 self._marking[group] = GroupMark.before(stored)

@@ -146,9 +146,11 @@ class MemoryResponses:
             return response if known else None
         return held if isinstance(held, StoredResponse) else None
 
-    def _grouped(self, request: Request, stored: StoredResponse, now: UnixTime) -> StoredResponse | _Grouped:
+    def _grouped(
+        self, primary: PrimaryKey, request: Request, stored: StoredResponse, now: UnixTime
+    ) -> StoredResponse | _Grouped:
         """Return a response as it is to lie here; groups that were not known are from now on."""
-        groups = groups_of(request, stored)
+        groups = groups_of(primary, request, stored)
         for group in groups:
             if self._memory.peek(group, now) is None:
                 self._mark(group, GroupMark.before(stored))
@@ -189,7 +191,7 @@ class MemoryResponses:
     ) -> bool:
         """Store a response in the place of the one it replaces."""
         spec = stored.terms.vary
-        kept_as = self._grouped(request, stored, now)
+        kept_as = self._grouped(primary, request, stored, now)
         if not spec:
             self.invalidate(primary)
             return self._memory.put(primary, kept_as, kept_as.size(), until)

@@ -226,6 +226,18 @@ def test_what_trackers_add_is_never_an_everyday_name() -> None:
         assert len(set(names)) == len(names)
 
 
+async def test_a_page_says_itself_what_of_its_query_counts_where_that_is_believed(sited: Any) -> None:
+    said = 'no-vary-search: params=("utm")'
+    settings = {"no_vary_search": True, "routes": [{"match": "/sorted", "query": {"sort": True}}]}
+    bench = sited(settings, whole(FRESH, said), whole(FRESH, said))
+    for one, other in (("/p?utm=1&a=1", "/p?a=1&utm=2"), ("/sorted?utm=1&a=1&b", "/sorted?b&a=1")):
+        await bench.get(one)
+        assert (await bench.get(other)).cache_status.startswith("hit")
+    unsaid = sited({}, whole(FRESH, said), whole(FRESH, said))
+    await unsaid.get("/p?utm=1")
+    assert (await unsaid.get("/p?utm=2")).cache_status.startswith("fwd=uri-miss")
+
+
 # Accept-*.
 
 

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.groups import groups_of, invalidated_groups
+from proxy.policy.key import PrimaryKey
 from tests.policy.making import request, response, stored
 
 FRESH = "Cache-Control: max-age=60"
 
 
 def grouped(*lines: str, **changes: Any) -> set[bytes]:
-    return set(groups_of(request(**changes), stored(FRESH, *lines)))
+    return set(groups_of(PrimaryKey(b"p"), request(**changes), stored(FRESH, *lines)))
 
 
 def named(*lines: str, status: int = 200, **changes: Any) -> set[bytes]:
