@@ -374,6 +374,20 @@ class TestAnonymousPages:
             assert visitor.get(f"/hello/{name}/").is_hit == (number > 0)
         assert cached.hits(name) == 1
 
+    def test_a_session_beside_them_has_a_page_of_its_own(self, cached: Site, browse: Browse, name: str) -> None:
+        path = f"/hello/{name}/"
+        visitors = {who: browse(cached) for who in ("alice", "bob", "stranger", "another")}
+        for who in ("alice", "bob"):
+            visitors[who].log_in(who)
+        for number, visitor in enumerate(visitors.values()):
+            visitor.cookies |= {"_ga": f"GA1.2.{number}", "_clck": str(number)}
+        expected = {"alice": "alice", "bob": "bob", "stranger": "stranger", "another": "stranger"}
+        for _ in range(2):
+            assert {who: greeted(visitor.get(path)) for who, visitor in visitors.items()} == expected
+            visitors["alice"].cookies["_ga"] = "GA1.2.new"
+        assert visitors["alice"].get(path).is_hit
+        assert cached.hits(name) == 3
+
 
 #: Views that greet, and how often a proxy may let one of three visitors reuse a page at the second visit.
 GREETING = [
