@@ -186,6 +186,10 @@ def _terms(
         if lifetime is None and no_cache and response.status == 200:
             lifetime = Seconds(0)
     elif given is not None:
+        # "Stale at once" is no word of sharing: the lifetime is the operator's, and decision 6 holds.
+        is_ours = given > 0 and not lifetime
+        unsaid = unsaid or (is_ours and explicit and not rules.downstream_headers)
+        explicit = explicit and not is_ours
         lifetime = given
         date = response_time
     if lifetime is None or not (lifetime or explicit or no_cache):
@@ -266,7 +270,8 @@ def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 2
     overridden = rules.cache_page is not None and status in _PAGES
     if terms.no_cache or terms.unsaid or not rules.downstream_headers or not (overridden or not terms.explicit):
         return raw
-    return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=terms.explicit)
+    replaced = overridden or terms.explicit
+    return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=replaced)
 
 
 def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: UnixTime) -> list[RawField]:

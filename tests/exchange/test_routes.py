@@ -123,6 +123,40 @@ async def test_cache_page_keeps_personal_pages_personal(tmp_path: Path) -> None:
     assert (await bench.get("/p", "cookie: session=1")).detail == "cookie"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param("cache-control: max-age=0", id="max-age-0"),
+        pytest.param("cache-control: s-maxage=0, max-age=60", id="s-maxage-0"),
+        pytest.param("expires: 0", id="expires-0"),
+        pytest.param("expires: Thu, 19 Nov 1981 08:52:00 GMT", id="expired"),
+    ],
+)
+async def test_a_page_that_its_origin_calls_stale_at_once_stays_personal_under_cache_page(
+    tmp_path: Path, said: str
+) -> None:
+    bench = Routed(tmp_path, routes({"cache_page": "1h"}), whole(said, body=b"alice"), whole(said, body=b"anybody"))
+    bench.give(whole(said, body=b"bob"))
+    alice = await bench.get("/p", "cookie: session=1")
+    assert (alice.detail, alice.content) == ("cookie", b"alice")
+    assert (await bench.get("/p")).content == b"anybody"
+    bob = await bench.get("/p", "cookie: session=2")
+    assert (bob.detail, bob.content) == ("cookie", b"bob")
+    assert (await bench.get("/p")).cache_status == "hit; ttl=3600"
+
+
+async def test_a_validation_under_cache_page_writes_its_lifetime_once(tmp_path: Path) -> None:
+    said = ("cache-control: max-age=0, public", 'etag: "a"')
+    bench = Routed(tmp_path, routes({"cache_page": 3}), whole(*said), whole(*said, status=304))
+    assert (await bench.get("/p")).fields.get(b"cache-control") == b"public, max-age=3"
+    bench.clock.turn(4)
+    assert (await bench.get("/p")).cache_status.startswith("fwd=stale; fwd-status=304; ttl=3; stored")
+    client = await bench.get("/p")
+    assert client.cache_status == "hit; ttl=3"
+    assert client.fields.get(b"cache-control") == b"public, max-age=3"
+    assert client.fields.lines(b"expires") == [b"Sun, 09 Sep 2001 01:46:47 GMT"]
+
+
 async def test_cache_page_zero_stores_nothing_and_says_so(tmp_path: Path) -> None:
     bench = Routed(tmp_path, routes({"cache_page": 0}), whole("cache-control: s-maxage=9, public"), whole())
     client = await bench.get("/p")
