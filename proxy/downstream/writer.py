@@ -114,7 +114,7 @@ class Writer(asyncio.Protocol):
         coding = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
         self._held = b"".join((head, coding, self._line, b"\r\n"))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send the next bytes of the body, or of the tunnel."""
         if self.gone:
             return

@@ -52,7 +52,7 @@ class Client(Protocol):
     def flush(self) -> None:
         """Send the head now: its body is not there yet."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send the next bytes of the body."""
 
     def end(self, trailers: Sequence[RawField] = ()) -> None:
@@ -94,7 +94,7 @@ class Nobody:
     def flush(self) -> None:
         """Nobody reads it."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Nobody reads it."""
 
     def end(self, trailers: Sequence[RawField] = ()) -> None:

@@ -12,16 +12,19 @@ from proxy.exchange.body import Body
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.counters import Counters, Entry
 from proxy.exchange.site import Route
-from proxy.message.framing import Framing
+from proxy.message.framing import Framing, Length
 from proxy.message.grammar import format_date
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.directives import RequestTerms
 from proxy.policy.key import PrimaryKey
-from proxy.policy.multipart import BOUNDARY_SIZE
+from proxy.policy.multipart import BOUNDARY_SIZE, Pieces
 from proxy.policy.parts import cut
 from proxy.policy.preconditions import WHOLE, NotModified, Parts, has_preconditions, wanted
 from proxy.policy.stored import StoredResponse
+
+#: Parts up to this size are copied, so that a response leaves in one call.
+_JOINED = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -55,12 +58,16 @@ class Replies:
         """Answer from a stored response that has what the request wants: with all of it, with parts, or with 304."""
         request = exchange.request
         part = wanted(request, stored, stored.complete_size, now) if has_preconditions(request) else WHOLE
-        status, head, body = cut(stored, part, _boundary() if isinstance(part, Parts) else b"")
+        status, head, pieces = cut(stored, part, _boundary() if isinstance(part, Parts) else b"")
         if request.method == b"HEAD":
-            body = b""
-        self.count(exchange, status, outcome, len(body))
-        tail = b"Age: %d\r\n%b\r\n" % (stored.terms.age(now), cache_status(outcome))
-        exchange.client.respond(head, tail, body)
+            pieces = ()
+        size = sum(map(len, pieces))
+        self.count(exchange, status, outcome, size)
+        lines = b"Age: %d\r\n%b" % (stored.terms.age(now), cache_status(outcome))
+        if size <= _JOINED or part == WHOLE:
+            exchange.client.respond(head, lines + b"\r\n", b"".join(pieces))
+        else:
+            _write(exchange.client, head + lines, pieces, size)
 
     def stream(  # noqa: PLR0913 - an exchange, what it gets, and how
         self,
@@ -117,6 +124,15 @@ class Replies:
         took = Seconds(max(0.0, now - exchange.started))
         route = exchange.route
         self._counters.done(Entry(now, exchange.request, status, size, took, outcome, route.site, route.name))
+
+
+def _write(client: Client, head: bytes, pieces: Pieces, size: int) -> None:
+    """Send a large body piece by piece, none of them copied."""
+    client.begin(head, Length(size))
+    client.flush()
+    for piece in pieces:
+        client.write(piece)
+    client.end()
 
 
 def _boundary() -> bytes:

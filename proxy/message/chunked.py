@@ -106,7 +106,7 @@ class ChunkedDecoder:
         self.trailers.append((name, value))
 
 
-def chunk(content: bytes) -> bytes:
+def chunk(content: bytes | memoryview) -> bytes:
     """Write one chunk; the content must not be empty, for that would end the body."""
     return b"%x\r\n%b\r\n" % (len(content), content)
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from proxy.policy.ranges import Part
 
+Pieces = Sequence[bytes | memoryview]
+"""A body, one piece behind the other."""
+
 BOUNDARY_SIZE = 24
 """Bytes of a boundary, which is drawn by chance for each response, so that it does not occur in what it divides."""
 
@@ -15,12 +18,12 @@ def media_type(boundary: bytes) -> bytes:
     return b"multipart/byteranges; boundary=" + boundary
 
 
-def multipart(parts: Sequence[tuple[Part, bytes]], complete: int, kind: bytes | None, boundary: bytes) -> bytes:
+def multipart(parts: Sequence[tuple[Part, memoryview]], complete: int, kind: bytes | None, boundary: bytes) -> Pieces:
     """Write the parts, each behind its Content-Range and the Content-Type that a 200 would have had (§15.3.7.2)."""
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     for part, content in parts:
         pieces += (_before(part, complete, kind, boundary), content, b"\r\n")
-    return b"".join((*pieces, b"--", boundary, b"--\r\n"))
+    return (*pieces, b"--%b--\r\n" % boundary)
 
 
 def overhead(complete: int, kind: bytes | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from proxy.policy.multipart import media_type, multipart
+from proxy.policy.multipart import Pieces, media_type, multipart
 from proxy.policy.preconditions import NotModified, Parts, Unsatisfiable, Wanted, Whole
 from proxy.policy.ranges import Part
 from proxy.policy.stored import StoredResponse
@@ -18,16 +18,17 @@ _OF_THE_MESSAGE = (b"content-length", b"content-range", b"content-digest", b"con
 _PARTIAL = b"HTTP/1.1 206 Partial Content\r\n"
 
 
-def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, bytes, bytes]:
+def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, bytes, Pieces]:
     """Return the status, the head and the body for what the client wants of a stored response that has it.
 
-    ``boundary`` divides the parts where there are several; it must not occur in them.
+    ``boundary`` divides the parts where there are several; it must not occur in them. Of what is stored nothing is
+    copied: many slow clients with large ranges would take that much memory each.
     """
     match wanted:
         case Whole():
-            return stored.status, stored.head, stored.body
+            return stored.status, stored.head, (stored.body,)
         case NotModified():
-            return 304, b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(stored, _IN_NOT_MODIFIED), b""
+            return 304, b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(stored, _IN_NOT_MODIFIED), ()
         case Part():
             return 206, *_single(stored, wanted)
         case Parts(parts):
@@ -35,31 +36,31 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
         case Unsatisfiable():
             lines = _kept_lines(stored, (b"date", b"via"))
             extent = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % stored.complete_size
-            return 416, b"HTTP/1.1 416 Range Not Satisfiable\r\n" + lines + extent, b""
+            return 416, b"HTTP/1.1 416 Range Not Satisfiable\r\n" + lines + extent, ()
         case never:
             assert_never(never)
 
 
-def _single(stored: StoredResponse, part: Part) -> tuple[bytes, bytes]:
+def _single(stored: StoredResponse, part: Part) -> tuple[bytes, Pieces]:
     body = _bytes(stored, part)
     lines = _lines_without(stored, _OF_THE_MESSAGE)
     extent = b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
-    return _PARTIAL + lines + extent % (part.first, part.last, stored.complete_size, len(body)), body
+    return _PARTIAL + lines + extent % (part.first, part.last, stored.complete_size, len(body)), (body,)
 
 
-def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -> tuple[bytes, bytes]:
+def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -> tuple[bytes, Pieces]:
     kind = stored.fields().get(b"content-type")
     contents = [(part, _bytes(stored, part)) for part in parts]
     body = multipart(contents, stored.complete_size, kind, boundary)
     # §15.3.7.2: each part has its own Content-Range, and the whole has none.
     lines = _lines_without(stored, (*_OF_THE_MESSAGE, b"content-type"))
-    said = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type(boundary), len(body))
+    said = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type(boundary), sum(map(len, body)))
     return _PARTIAL + lines + said, body
 
 
-def _bytes(stored: StoredResponse, part: Part) -> bytes:
+def _bytes(stored: StoredResponse, part: Part) -> memoryview:
     offset = 0 if stored.extent is None else stored.extent.first
-    return stored.body[part.first - offset : part.last + 1 - offset]
+    return memoryview(stored.body)[part.first - offset : part.last + 1 - offset]
 
 
 def _kept_lines(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:

@@ -263,7 +263,7 @@ class Client:
     def flush(self) -> None:
         assert self.head
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._open()
         self.content += data
 

@@ -8,7 +8,7 @@ from email import message_from_bytes
 
 import pytest
 
-from proxy.config.units import Seconds
+from proxy.config.units import Bytes, Seconds
 from proxy.errors import UpstreamClosed, UpstreamTimeout
 from proxy.message.framing import CHUNKED, UNTIL_CLOSE, Framing, Length
 from proxy.storage.backends.base import Value
@@ -601,3 +601,18 @@ async def test_a_part_of_less_than_was_asked_for_is_not_shared() -> None:
     gate.open(part(0, 4))
     await settled()
     assert (first.content, second.content) == (BODY[:5], BODY[:10])
+
+
+@pytest.mark.parametrize("ranges", ["0-99999", "0-69999,150000-", "-100000"])
+async def test_a_large_part_is_written_from_what_is_stored(ranges: str) -> None:
+    body = bytes(range(250)) * 800
+    bench = Bench(whole("cache-control: max-age=60", body=body), stored_body=Bytes(10**6))
+    await bench.get()
+    client = await bench.get("/page", f"range: bytes={ranges}")
+    assert client.status == 206
+    assert client.is_whole
+    assert client.cache_status.startswith("hit")
+    assert client.framing == Length(len(client.content))
+    assert client.fields.get(b"content-length") == b"%d" % len(client.content)
+    first = body[:100000] if ranges == "0-99999" else body[:70000] if "," in ranges else body[100000:200000]
+    assert first[:100000] in client.content
