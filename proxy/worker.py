@@ -237,6 +237,8 @@ def _told_apart_by(config: Config) -> tuple[object, ...]:
     own = [one for _, one in everywhere(config) if one is not config and (one.cookies or one.normalize)]
     return (
         *(config.cookies, config.normalize, config.set_cookie),
+        # While it is off, writes do not say what it would find again.
+        config.no_vary_search,
         # Which of them a page was stored under is not known any more.
         (config.routes, config.sites) if own else None,
         *(config.USE_I18N, config.LANGUAGES, config.LANGUAGE_CODE, config.LANGUAGE_COOKIE_NAME),

@@ -342,3 +342,15 @@ async def test_a_client_that_has_gone_gets_nothing() -> None:
     await bench.ask(request(), client)
     assert client.head == b""
     assert (await bench.get()).cache_status == "hit; ttl=60"
+
+
+@pytest.mark.rfc(9211, "2")
+async def test_each_cache_on_the_way_says_what_it_did_behind_those_before_it() -> None:
+    before = "cache-status: origin-cache; hit, cdn; fwd=stale"
+    bench = Bench(whole("cache-control: max-age=60", before), whole("cache-control: no-store", before))
+    first, hit = await bench.get(), await bench.get()
+    passed = await bench.get("/other")
+    for client, ours in ((first, "fwd=uri-miss"), (hit, "hit"), (passed, "fwd=uri-miss")):
+        earlier, said = client.fields.lines(b"cache-status")
+        assert earlier == b"origin-cache; hit, cdn; fwd=stale"
+        assert said.startswith(f"sitecache; {ours}".encode())

@@ -197,6 +197,14 @@ def test_pages_stay_hits_where_a_route_is_added(start: Start, origin: Origin) ->
     assert origin.asked["/other/one"] == 2
 
 
+def test_pages_in_memory_begin_anew_where_queries_mean_something_else(start: Start) -> None:
+    site = start()
+    site.ask("/page")
+    assert site.ask("/page").is_hit
+    site.reload(no_vary_search=True)
+    assert not site.ask("/page").is_hit
+
+
 def test_pages_in_memory_begin_anew_where_cookies_mean_something_else(start: Start) -> None:
     site = start(cookies={"ignore": ["visitor"]})
     site.ask("/page", Cookie="visitor=1")
