@@ -108,7 +108,7 @@ class ChunkedDecoder:
 
 def chunk(content: bytes | memoryview) -> bytes:
     """Write one chunk; the content must not be empty, for that would end the body."""
-    return b"%x\r\n%b\r\n" % (len(content), content)
+    return b"".join((b"%x\r\n" % len(content), content, b"\r\n"))
 
 
 def last_chunk(trailers: list[RawField]) -> bytes:

@@ -8,6 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 from proxy.policy.globs import any_of
 
+_AS_PHP = bytes.maketrans(b". ", b"__")
+
 
 class QueryRules:
     """What an operator declared about the parameters of a route."""
@@ -19,7 +21,7 @@ class QueryRules:
     ) -> None:
         """``ignore`` and ``keep`` have names of parameters, ``*`` standing for any text."""
         self._ignored = _any_of(ignore)
-        self._kept = _any_of(keep)
+        self._kept = _any_of(keep, re.IGNORECASE)
         self._sort = sort
         self.upstream = upstream
         """The origin is asked with what is keyed, and with nothing else."""
@@ -40,14 +42,25 @@ class QueryRules:
         if b";" in pair:
             return False
         name = _name(pair)
-        if self._kept is not None and self._kept.fullmatch(name) is None:
+        if self._kept is not None and not any(map(self._kept.fullmatch, _readings(name))):
             return True
         return self._ignored is not None and self._ignored.fullmatch(name) is not None
 
 
-def _any_of(names: Sequence[str]) -> re.Pattern[bytes] | None:
-    return re.compile(any_of(names).encode("utf-8")) if names else None
+def _any_of(names: Sequence[str], flags: int = 0) -> re.Pattern[bytes] | None:
+    return re.compile(any_of(names).encode("utf-8"), flags) if names else None
 
 
 def _name(pair: bytes) -> bytes:
     return unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" "))
+
+
+def _readings(name: bytes) -> tuple[bytes, ...]:
+    """Return the names that an application may take this one for: what it sees must not be out of the key.
+
+    PHP drops white space before a name and writes ``_`` for a dot, a space and a bracket that nothing closes; it and
+    Rack make lists of ``id[]``, and C ends at NUL.
+    """
+    plain = name.partition(b"\0")[0].lstrip()
+    written = plain.translate(_AS_PHP)
+    return name, plain, written, plain.partition(b"[")[0], written.partition(b"[")[0], written.replace(b"[", b"_")

@@ -158,6 +158,18 @@ def test_what_is_left_of_a_query_where_it_is_said_what_counts(target: bytes, exp
     assert QueryRules(keep=["page", "f-*"]).keyed(target) == expected
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        *("page_id[]=9", "page_id[x]=9", "page_id%5B%5D=9", "Page_ID=9", "%20page_id=9", "+page_id=9", "%09page_id=9"),
+        *("page.id=9", "page%20id=9", "page[id=9", "page.id[]=9", "page_id%00x=9"),
+    ],
+)
+def test_what_an_application_may_read_as_a_kept_parameter_is_kept(pair: str) -> None:
+    target = f"/p?{pair}".encode()
+    assert QueryRules(keep=["page_id"]).keyed(b"%b&other=1" % target) == target
+
+
 pairs = st.lists(st.sampled_from([b"a=1", b"a=2", b"b=1", b"utm_x=1", b"%61=1", b"", b"c"]), max_size=5)
 
 
