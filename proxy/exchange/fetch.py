@@ -78,10 +78,12 @@ class Fetcher:
                     self._failed(job, error, None)
                     return
                 job.times = (request_time, self._clock())
-                _patch(job, answer)
-                names_one = bool(job.offered) and answer.response.status == 304
-                if self._recognised(job, answer.response) if names_one else self._settled(job, answer):
-                    return
+                try:
+                    if self._answered(job, answer):
+                        return
+                except Exception as error:
+                    _let_go(job, answer, error)
+                    raise
                 job.validating = job.completing = None
                 job.offered = ()
         finally:
@@ -117,6 +119,12 @@ class Fetcher:
             upgrade=upgrade,
             repeatable=request.is_safe and body is None,
         )
+
+    def _answered(self, job: Job, answer: Answer) -> bool:
+        """Do what the answer calls for; False when the origin has to be asked again."""
+        _patch(job, answer)
+        names_one = bool(job.offered) and answer.response.status == 304
+        return self._recognised(job, answer.response) if names_one else self._settled(job, answer)
 
     def _settled(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again, without preconditions."""
@@ -424,6 +432,14 @@ def _patch(job: Job, answer: Answer) -> None:
     if patches is not None and answer.tunnel is None:
         response = answer.response
         response.fields = patched(response.fields, patches, job.times[1], update=response.status == 304)
+
+
+def _let_go(job: Job, answer: Answer, error: Exception) -> None:
+    """After a fault of ours, let nobody wait for what comes of this answer: neither who joined nor the connection."""
+    answer.body.abandon()
+    landing = job.flight.landed.result() if job.flight is not None and job.flight.landed.done() else None
+    if isinstance(landing, Shared) and not landing.body.ended:
+        landing.body.fail(error)
 
 
 def _nothing(whole: bytes | None) -> None:

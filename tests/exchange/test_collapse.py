@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from proxy.errors import UpstreamError, UpstreamTimeout
-from tests.exchange.making import Bench, Client, Gate, coming, request, settled, whole
+from proxy.policy.key import PrimaryKey
+from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.responses import MemoryResponses
+from tests.exchange.making import RULES, Bench, Client, Clock, Gate, coming, request, settled, whole
 
 FRESH = "cache-control: max-age=60"
 TAG = 'etag: "a"'
@@ -414,3 +417,36 @@ async def test_clients_that_left_while_they_waited_are_let_go() -> None:
     bench.give(whole("cache-control: private"), whole("cache-control: private"))
     await settled()
     assert len(bench.driver.tasks) == 0
+
+
+class FailsOnce(MemoryResponses):
+    """Fails the first time that it is asked whether it would store something."""
+
+    failed = False
+
+    def accepts(self, primary: PrimaryKey) -> bool:
+        if not self.failed:
+            self.failed = True
+            raise Broken("ours")
+        return super().accepts(primary)
+
+
+@pytest.mark.parametrize("arriving", [False, True])
+async def test_after_a_fault_of_ours_nobody_waits_for_the_body(arriving: bool) -> None:
+    bench = Bench(storage=FailsOnce(LocMemCache(Clock(), max_entries=None), RULES.distinctions, 128))
+    gate = Gate()
+    bench.give(gate, whole(FRESH), whole(FRESH))
+    leader, follower, later = Client(), Client(), Client()
+    bench.driver.handle(request(), leader)
+    bench.driver.handle(request(), follower)
+    await settled()
+    answer = coming(FRESH) if arriving else whole(FRESH)
+    gate.open(answer)
+    await settled()
+    bench.driver.handle(request(), later)
+    await settled()
+    assert leader.is_aborted
+    assert follower.got == later.got == (200, b"0123456789", True)
+    assert answer.wire.abandoned is arriving
+    assert not bench.driver.is_busy
+    assert len(bench.flights) == 0
