@@ -260,7 +260,7 @@ class Fetcher:
         for changed in invalidated(request, response):
             route = self._sites.route(changed)
             primary = route.key(changed)
-            is_target = route is exchange.route and changed.target == request.target
+            is_target = route is exchange.route and not route.bypass and changed.target == request.target
             if may_replace and is_target and not self._flights.was_invalidated(primary, job.times[0]):
                 exchange.primary = primary
                 exchange.asked = terms_asked(request, rules)

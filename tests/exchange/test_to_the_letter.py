@@ -144,6 +144,12 @@ async def test_other_answers_to_post_are_forgotten(asked: list[str], answer: lis
     assert len(bench.memory) == 0
 
 
+async def test_no_answer_to_post_is_stored_on_a_route_that_bypasses() -> None:
+    bench = Bench(whole(FRESH, SAME), route={"bypass": True}, **letter())
+    assert "stored" not in (await bench.ask(post())).cache_status
+    assert len(bench.memory) == 0
+
+
 async def test_no_answer_to_post_is_stored_unless_it_is_set() -> None:
     bench = Bench(whole(FRESH, SAME), whole())
     assert (await bench.ask(post())).cache_status == "fwd=method; fwd-status=200"
