@@ -26,16 +26,28 @@ _ABOUT_FORWARDING = frozenset(
 )
 _METHOD_OVERRIDES = frozenset((b"x-http-method", b"x-http-method-override", b"x-method-override"))
 
+#: How fields of HTTP begin that choose, delimit or condition a response; nobody writes them with an underscore.
+_SPELLED_PLAINLY = tuple(
+    b"accept- cache-control content-encoding content-length content-type if-match if-modified-since if-none-match "
+    b"if-range if-unmodified-since save-data sec-ch- sec-fetch- transfer-encoding user-agent x-requested-with".split()
+)
+
 PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".split())
 """What is left out when a response is fetched to be stored; the client's own are answered from it."""
 
 
 @lru_cache(maxsize=128)  # few, because clients choose the names and each may be as long as a head
 def is_about_forwarding(name: bytes) -> bool:
-    """Tell whether a field, named in lower case, says something that only a trusted proxy may say."""
+    """Tell whether a field, named in lower case, says something that only a trusted proxy may say.
+
+    So does one of HTTP's own in another spelling: the page would be one that its key, made from the plain field, is
+    not for.
+    """
     if b"_" in name:
         # CGI and WSGI give both to the application under one name.
         name = name.replace(b"_", b"-")
+        if name.startswith(_SPELLED_PLAINLY):
+            return True
     return name in _ABOUT_FORWARDING or name.startswith(b"x-forwarded-")
 
 

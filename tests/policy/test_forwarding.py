@@ -104,6 +104,12 @@ def test_what_only_a_trusted_proxy_may_say(name: str) -> None:
         assert sent(f"{name}: x", method=method, trusted=True) == [f"{name}: x"]
 
 
+@pytest.mark.parametrize("name", ["Accept_Language", "accept_encoding", "User_Agent", "Content_Length", "Sec_CH-UA"])
+def test_a_field_of_http_has_no_other_spelling(name: str) -> None:
+    """CGI and WSGI write both as HTTP_ACCEPT_LANGUAGE, and the page is stored for what the plain field says."""
+    assert sent(f"{name}: evil", "Accept-Language: de", "api_key: 1") == ["Accept-Language: de", "api_key: 1"]
+
+
 @pytest.mark.parametrize("name", ["X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto"])
 def test_an_underscore_is_a_dash_to_many_applications(name: str) -> None:
     """CGI and WSGI write both as HTTP_X_FORWARDED_FOR, and the last one counts."""
