@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import threading
@@ -329,9 +330,14 @@ async def test_incr_version(cache: Using) -> None:
 
 
 async def test_incr_version_keeps_the_timeout(cache: Using) -> None:
-    await cache.set("k", 1, cache.store.short())
+    async with asyncio.timeout(20):
+        moved = False
+        while not moved:
+            await cache.set("k", 1, cache.store.short())
+            # A busy machine may have used the timeout up: then there is nothing to move, and nothing is shown.
+            with contextlib.suppress(ValueError):
+                moved = await cache.incr_version("k") == 2
     await cache.set("l", 1, None)
-    await cache.incr_version("k")
     await cache.incr_version("l")
     await cache.store.pass_by(cache.store.short())
     assert await cache.get("k", version=2) == (None if cache.store.kind.moves_timeout else 1)
