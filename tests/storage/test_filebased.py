@@ -436,6 +436,29 @@ async def test_an_old_unfinished_file_is_removed_by_a_scan_and_a_new_one_is_not(
     await cache.close()
 
 
+@pytest.mark.parametrize("by", ["culled", "expired", "deleted", "cleared"])
+def test_what_went_while_a_scan_saw_it_does_not_come_back(by: str) -> None:
+    index = FileIndex()
+    index.note("ab1", UnixTime(10.0), 5)
+    assert index.begin_scan()
+    seen, tick = {"ab1": (UnixTime(10.0), 5)}, index.tick
+    match by:
+        case "culled":
+            assert index.cull(Limits(1, 1, None)) == 1
+            assert index.take_doomed(9) == ["ab1"]
+        case "expired":
+            assert index.take_expired(UnixTime(11.0), 9) == ["ab1"]
+        case "deleted":
+            index.forget("ab1")
+        case _:
+            index.forget_all()
+    index.merge("ab", seen, tick)
+    assert len(index) == 0
+    index.end_scan(complete=True)
+    index.note("ab1", UnixTime(10.0), 5)
+    assert len(index) == 1
+
+
 def test_the_index_forgets_what_others_removed() -> None:
     index = FileIndex()
     for name in ("00/a", "00/b", "01/c"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from threading import Lock
@@ -39,6 +39,8 @@ class FileIndex:
         self._tick = 0
         self._scan_at = 0
         self._scanning = False
+        self._removed: set[str] = set()
+        """What has gone since the scan that is under way began: it may have seen them before."""
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -54,6 +56,7 @@ class FileIndex:
         with self._lock:
             self._tick += 1
             self._doomed.pop(name, None)
+            self._removed.discard(name)
             self._put(name, until, size)
 
     def change_end(self, name: str, until: UnixTime) -> None:
@@ -74,11 +77,13 @@ class FileIndex:
         with self._lock:
             self._tick += 1
             self._drop(name)
+            self._remove((name,))
 
     def forget_all(self) -> None:
         """All files were removed."""
         with self._lock:
             self._tick += 1
+            self._remove(self._files)
             for known in (self._files, self._shards, self._ends, self._seconds, self._doomed):
                 known.clear()
             self.bytes = 0
@@ -97,6 +102,7 @@ class FileIndex:
                     # More than were wanted, or its second is not over.
                     break
                 heappop(self._seconds)
+            self._remove(taken)
         return taken
 
     def is_full_for(self, name: str, limits: Limits) -> bool:
@@ -132,6 +138,7 @@ class FileIndex:
             taken = [name for name, _ in zip(self._doomed, range(most), strict=False)]
             for name in taken:
                 del self._doomed[name]
+            self._remove(taken)
         return taken
 
     def begin_scan(self) -> bool:
@@ -140,12 +147,14 @@ class FileIndex:
             if self._scanning or self._tick < self._scan_at:
                 return False
             self._scanning = True
+            self._removed.clear()
             return True
 
     def end_scan(self, *, complete: bool) -> None:
         """The scan is over; one that was broken off is made up for."""
         with self._lock:
             self._scanning = False
+            self._removed.clear()
             if complete:
                 self._scan_at = self._tick + max(_STORES_BETWEEN_SCANS, len(self._files) // 4)
 
@@ -157,11 +166,15 @@ class FileIndex:
                     self._drop(name)
             for name, (until, size) in found.items():
                 known = self._files.get(name)
-                if known is None and name not in self._doomed:
+                if known is None and name not in self._doomed and name not in self._removed:
                     self._put(name, until, size)
                     self._files.move_to_end(name, last=False)
                 elif known is not None and known[2] <= tick and (known[1] != size or abs(known[0] - until) > 1):
                     self._put(name, until, size)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        if self._scanning:
+            self._removed.update(names)
 
     def _put(self, name: str, until: UnixTime, size: int) -> None:
         self._drop(name)
