@@ -161,6 +161,12 @@ class Guards:
         self.numbers.damaged += 1
         self._say("a stored response is damaged and passed over: %s", error)
 
+    def unnamed(self, error: Exception) -> StorageError:
+        """Count a key that could not be made, and return what to raise: the operator's function is at fault."""
+        self.numbers.errors[Failure.ERROR] += 1
+        self._say("KEY_FUNCTION made no key, so that pages come from the origin: %s", repr(error))
+        return StorageError(f"KEY_FUNCTION raised {type(error).__name__}")
+
     def refused(self, size: int) -> None:
         """Count a value that the storage did not take."""
         self.numbers.errors[Failure.REFUSED] += 1

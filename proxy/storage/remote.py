@@ -241,7 +241,10 @@ class RemoteResponses:
         # What is to be forgotten must be so first: nobody knows in which order the storage does what was late.
         if primary in self.debts or self._on_its_way >= _MOST_ON_ITS_WAY:
             return False
-        return not self._guards.refuses(self._backend.server_of(self._make_key(primary), writing=True))
+        try:
+            return not self._guards.refuses(self._backend.server_of(self._name(primary), writing=True))
+        except StorageError:
+            return False
 
     def store(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
@@ -310,7 +313,7 @@ class RemoteResponses:
 
     async def _mark(self, group: PrimaryKey, mark: GroupMark) -> None:
         """Make a group known that is not; who knows it already knows better."""
-        name = self._make_key(group)
+        name = self._name(group)
         server = self._backend.server_of(name, writing=True)
         work = partial(self._backend.add, name, encode(group, mark), _GROUP_TIMEOUT)
         try:
@@ -340,11 +343,18 @@ class RemoteResponses:
 
     # Asking the backend.
 
+    def _name(self, key: Key) -> str:
+        """Return the backend's key for one of ours; StorageError where the operator's function makes none."""
+        try:
+            return self._make_key(key)
+        except Exception as error:
+            raise self._guards.unnamed(error) from error
+
     def _shares(self, keys: Iterable[Key], *, writing: bool) -> dict[str, dict[str, Key]]:
         """Return the backend's keys by the server that is asked for them."""
         shares: dict[str, dict[str, Key]] = {}
         for key in keys:
-            name = self._make_key(key)
+            name = self._name(key)
             shares.setdefault(self._backend.server_of(name, writing=writing), {})[name] = key
         return shares
 
@@ -422,7 +432,7 @@ class RemoteResponses:
             self.debts.owe(key)
 
     async def _do(self, key: Key, write: _Write) -> None:
-        name = self._make_key(key)
+        name = self._name(key)
         server = self._backend.server_of(name, writing=True)
         if write.record is None:
             await self._guards.run(Operation.DELETE, server, partial(self._backend.delete, name), _WRITE_DEADLINE)
@@ -440,7 +450,11 @@ class RemoteResponses:
     async def _delete(self, keys: list[Key]) -> list[Key]:
         """Forget what lies under these keys; return those of which the storage could be told."""
         done: list[Key] = []
-        for server, names in self._shares(keys, writing=True).items():
+        try:
+            shares = self._shares(keys, writing=True)
+        except StorageError:
+            return done
+        for server, names in shares.items():
             work = partial(self._backend.delete_many, names)
             with suppress(StorageError):
                 await self._guards.run(Operation.DELETE, server, work, _WRITE_DEADLINE)

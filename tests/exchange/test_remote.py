@@ -16,6 +16,7 @@ from proxy.storage.backends.base import Value
 from proxy.storage.codec import decode, encode
 from proxy.storage.debts import Debts
 from proxy.storage.numbers import Operation
+from proxy.storage.remote import RemoteResponses
 from proxy.storage.responses import MemoryResponses, Responses
 from tests.exchange.making import NOW, Bench, Clock, Gate, request, settled, whole
 from tests.exchange.remotes import Counting, Unreachable, guards, remote, start
@@ -412,3 +413,28 @@ async def test_a_large_page_is_written_and_read_outside_of_the_loop(monkeypatch:
         assert found is not None
         assert found.body == page.body
         assert where == [on_loop, on_loop]
+
+
+async def test_a_key_function_that_fails_costs_no_request() -> None:
+    fails = True
+
+    def make_key(key: bytes) -> str:
+        if fails:
+            raise ValueError("no key today")
+        return f"page.{key.hex()}"
+
+    storage = RemoteResponses(Counting(), guards(), make_key, Distinctions(()), 128, start)
+    bench = Bench(*[whole(FRESH) for _ in range(4)], storage=storage)
+    await storage.prepare()
+    details = []
+    for asked in (request(), request(method="POST"), request("/other")):
+        client = await bench.ask(asked)
+        assert client.status == 200
+        assert "; stored" not in client.cache_status
+        details.append(client.detail)
+    assert details == ["storage-failed", None, "storage-failed"]
+    await settled()
+    assert await storage.debts.pay() == 1, "what the write made invalid is not forgotten"
+    fails = False
+    assert await storage.debts.pay() == 0
+    assert (await bench.get()).cache_status.endswith("stored")
