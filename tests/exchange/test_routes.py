@@ -157,6 +157,19 @@ async def test_a_validation_under_cache_page_writes_its_lifetime_once(tmp_path: 
     assert client.fields.lines(b"expires") == [b"Sun, 09 Sep 2001 01:46:47 GMT"]
 
 
+async def test_a_lifetime_of_nothing_that_is_replaced_for_us_alone_stays_in_the_fields(tmp_path: Path) -> None:
+    said = ("cache-control: public, max-age=0", "expires: Sun, 09 Sep 2001 00:46:40 GMT", 'etag: "a"')
+    route = {"cache_page": 3, "downstream_headers": False}
+    bench = Routed(tmp_path, routes(route), whole(*said), whole('etag: "a"', status=304))
+    for _ in range(2):
+        await bench.get("/p")
+        client = await bench.get("/p")
+        assert client.cache_status == "hit; ttl=3"
+        assert client.fields.get(b"cache-control") == b"public, max-age=0"
+        assert client.fields.lines(b"expires") == [b"Sun, 09 Sep 2001 00:46:40 GMT"]
+        bench.clock.turn(4)
+
+
 async def test_cache_page_zero_stores_nothing_and_says_so(tmp_path: Path) -> None:
     bench = Routed(tmp_path, routes({"cache_page": 0}), whole("cache-control: s-maxage=9, public"), whole())
     client = await bench.get("/p")
