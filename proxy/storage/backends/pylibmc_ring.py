@@ -23,6 +23,7 @@ _Result = TypeVar("_Result")
 
 MOVED = Seconds(300)
 _MOST_TO_COUNT = 2**63 - 1
+_MOST_TRIES = 1000
 
 #: Milliseconds, microseconds; libmemcached itself waits for an answer for ever. ``cas`` is what ``move`` needs.
 _BEHAVIORS = {"cas": True, "connect_timeout": 2000, "receive_timeout": 2_000_000, "send_timeout": 2_000_000}
@@ -155,10 +156,13 @@ class PylibmcRing:
 
     def move(self, key: str, to: str) -> bool:
         """Copy and delete, again from the start where the value was changed in between."""
-        while True:
+        for _ in range(_MOST_TRIES):
             found, token = self._bear((None, None), partial(self.client.gets, key))
             if found is None:
-                return False
+                # Now and then it says so of what is there; its get() does not, and puts the next gets() right.
+                if self._bear(None, partial(self.client.get, key)) is None:
+                    return False
+                continue
             if key == to:
                 return True
             if self.set_many({to: found}, int(MOVED)):
@@ -166,6 +170,7 @@ class PylibmcRing:
             # With an expiry in the past, to store is to delete.
             if self._bear(True, partial(self.client.cas, key, found, token, time=-1)):
                 return True
+        raise StorageError(f"memcached at {self._names}: a value that changes all the time cannot be moved")
 
     def flush_all(self) -> None:
         self._bear(None, self.client.flush_all)
