@@ -17,6 +17,7 @@ from pymemcache.client.base import Client
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.memcached import PyLibMCCache
+from proxy.storage.backends.pylibmc_ring import PylibmcRing, _Client
 from tests.storage.servers import Server, running
 
 MINUTE = Seconds(60)
@@ -202,3 +203,22 @@ def test_without_pylibmc_it_says_what_to_install_and_the_other_cache_works() -> 
     """
     said = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert said.startswith('PyLibMCCache needs pylibmc: pip install "sitecache[pylibmc]"')
+
+
+def test_a_value_that_gets_does_not_find_at_first_is_moved_all_the_same() -> None:
+    with running("memcached") as server:
+        ring = PylibmcRing([server.name], {})
+
+        class Forgetful(_Client):
+            asked = 0
+
+            def gets(self, key: str) -> tuple[object, object]:
+                Forgetful.asked += 1
+                return (None, None) if Forgetful.asked == 1 else super().gets(key)
+
+        ring._own.client = Forgetful([server.name], behaviors={"cas": True})
+        assert ring.set_many({"old": b"1"}, 60) == []
+        assert ring.move("old", "new")
+        assert Forgetful.asked == 2
+        assert ring.get_many(["old", "new"]) == {"new": b"1"}
+        assert not ring.move("old", "new"), "what is not there is not there"
