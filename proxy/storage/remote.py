@@ -21,13 +21,14 @@ from typing import assert_never
 
 from proxy.config.model import CacheConfig
 from proxy.config.units import Bytes, Seconds, UnixTime
-from proxy.errors import StorageDamaged, StorageError
+from proxy.errors import StorageError
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
-from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
+from proxy.policy.key import Distinctions, PrimaryKey, variant_key
 from proxy.policy.stored import StoredResponse
-from proxy.storage.backends.base import Backend, Value
-from proxy.storage.codec import DamagedRecordError, GroupMark, Record, Variant, VaryIndex, decode, encode
+from proxy.storage.asking import LARGE, Asking, Found, Key
+from proxy.storage.backends.base import Backend
+from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
 from proxy.storage.numbers import Numbers, Operation
@@ -44,8 +45,6 @@ _INDEX_LONGER = 86400.0
 _WRITE_DEADLINE = Seconds(2)
 #: Bytes of bodies that wait for a slow storage; what comes then is not stored.
 _MOST_ON_ITS_WAY = 64 * 2**20
-#: A record of more bytes is read and written in a thread: 256 KiB take the loop about a third of a millisecond.
-_LARGE = 256 * 1024
 
 #: What the responses of this cache vary by is kept under this key, for processes that start.
 _USUAL_KEY = PrimaryKey(b"usual")
@@ -54,9 +53,6 @@ _USUAL_TIMEOUT = Seconds(30 * 86400)
 #: What is no longer known of a group makes misses of those in it.
 _GROUP_TIMEOUT = Seconds(30 * 86400)
 
-Key = PrimaryKey | VariantKey
-Found = Record | StorageError
-"""What lies under a key; an error where that cannot be known, or is damaged."""
 Start = Callable[[Coroutine[object, object, None]], None]
 """Runs what nobody waits for, until it is done."""
 
@@ -95,7 +91,7 @@ class RemoteResponses:
         backend.tell_losses()
         self._backend = backend
         self._guards = guards
-        self._make_key = make_key
+        self._asking = Asking(backend, guards, make_key)
         self._distinctions = distinctions
         self._max_variants = max_variants
         self._start = start
@@ -148,7 +144,7 @@ class RemoteResponses:
     async def prepare(self) -> None:
         """Learn what responses vary by before the first is asked for; without the storage, nothing is learnt."""
         with suppress(StorageError):
-            values = await self._ask([_USUAL_KEY], _WRITE_DEADLINE)
+            values = await self._asking.ask([_USUAL_KEY], _WRITE_DEADLINE)
             usual = values.get(_USUAL_KEY)
             if isinstance(usual, VaryIndex):
                 self._usual = usual.specs[:_MOST_USUAL]
@@ -242,7 +238,7 @@ class RemoteResponses:
         if primary in self.debts or self._on_its_way >= _MOST_ON_ITS_WAY:
             return False
         try:
-            return not self._guards.refuses(self._backend.server_of(self._name(primary), writing=True))
+            return not self._guards.refuses(self._backend.server_of(self._asking.name(primary), writing=True))
         except StorageError:
             return False
 
@@ -313,7 +309,7 @@ class RemoteResponses:
 
     async def _mark(self, group: PrimaryKey, mark: GroupMark) -> None:
         """Make a group known that is not; who knows it already knows better."""
-        name = self._name(group)
+        name = self._asking.name(group)
         server = self._backend.server_of(name, writing=True)
         work = partial(self._backend.add, name, encode(group, mark), _GROUP_TIMEOUT)
         try:
@@ -341,22 +337,7 @@ class RemoteResponses:
         if unsaid:
             _log.warning("%d invalidations did not reach the storage: it may serve those pages while fresh", unsaid)
 
-    # Asking the backend.
-
-    def _name(self, key: Key) -> str:
-        """Return the backend's key for one of ours; StorageError where the operator's function makes none."""
-        try:
-            return self._make_key(key)
-        except Exception as error:
-            raise self._guards.unnamed(error) from error
-
-    def _shares(self, keys: Iterable[Key], *, writing: bool) -> dict[str, dict[str, Key]]:
-        """Return the backend's keys by the server that is asked for them."""
-        shares: dict[str, dict[str, Key]] = {}
-        for key in keys:
-            name = self._name(key)
-            shares.setdefault(self._backend.server_of(name, writing=writing), {})[name] = key
-        return shares
+    # To and from the backend.
 
     async def _get(self, keys: Iterable[Key]) -> dict[Key, Found]:
         """Return the records there are: those on their way to the cache, and those in it."""
@@ -368,36 +349,7 @@ class RemoteResponses:
                 found[key] = write.record
             elif write is None and key not in self.debts:
                 ask.append(key)
-        return found | await self._ask(ask)
-
-    async def _ask(self, keys: list[Key], deadline: Seconds | None = None) -> dict[Key, Found]:
-        """Ask each server for its keys, all at once."""
-        shares = self._shares(keys, writing=False)
-        asking = [self._ask_one(server, names, deadline) for server, names in shares.items()]
-        if len(asking) == 1:
-            return await asking[0]
-        found: dict[Key, Found] = {}
-        for part in await asyncio.gather(*asking):
-            found |= part
-        return found
-
-    async def _ask_one(self, server: str, names: Mapping[str, Key], deadline: Seconds | None) -> dict[Key, Found]:
-        try:
-            values = await self._guards.run(Operation.GET, server, partial(self._backend.get_many, names), deadline)
-        except StorageError as error:
-            return dict.fromkeys(names.values(), error)
-        return {names[name]: await self._read(names[name], value) for name, value in values.items()}
-
-    async def _read(self, key: Key, value: Value) -> Found:
-        try:
-            if not isinstance(value, bytes):
-                raise DamagedRecordError("a number")
-            if len(value) > _LARGE:
-                return await asyncio.to_thread(decode, key, value)
-            return decode(key, value)
-        except DamagedRecordError as error:
-            self._guards.damaged(error)
-            return StorageDamaged(str(error))
+        return found | await self._asking.ask(ask)
 
     def _write(self, key: Key, record: Record | None, timeout: Seconds | None = None) -> None:
         """Begin to write a record, or to delete what lies under the key: one at a time for each key, in order."""
@@ -432,7 +384,7 @@ class RemoteResponses:
             self.debts.owe(key)
 
     async def _do(self, key: Key, write: _Write) -> None:
-        name = self._name(key)
+        name = self._asking.name(key)
         server = self._backend.server_of(name, writing=True)
         if write.record is None:
             await self._guards.run(Operation.DELETE, server, partial(self._backend.delete, name), _WRITE_DEADLINE)
@@ -440,7 +392,7 @@ class RemoteResponses:
         size = _size(write.record)
         self._on_its_way += size
         try:
-            data = await asyncio.to_thread(encode, key, write.record) if size > _LARGE else encode(key, write.record)
+            data = await asyncio.to_thread(encode, key, write.record) if size > LARGE else encode(key, write.record)
             work = partial(self._backend.set, name, data, write.timeout)
             if not await self._guards.run(Operation.SET, server, work, _WRITE_DEADLINE):
                 self._guards.refused(len(data))
@@ -451,7 +403,7 @@ class RemoteResponses:
         """Forget what lies under these keys; return those of which the storage could be told."""
         done: list[Key] = []
         try:
-            shares = self._shares(keys, writing=True)
+            shares = self._asking.shares(keys, writing=True)
         except StorageError:
             return done
         for server, names in shares.items():
