@@ -401,7 +401,7 @@ async def test_a_large_page_is_written_and_read_outside_of_the_loop(monkeypatch:
         return noted
 
     monkeypatch.setattr("proxy.storage.remote.encode", noting(encode))
-    monkeypatch.setattr("proxy.storage.remote.decode", noting(decode))
+    monkeypatch.setattr("proxy.storage.asking.decode", noting(decode))
     responses = remote(Counting())
     for size, on_loop in ((1000, True), (1_000_000, False)):
         where.clear()
