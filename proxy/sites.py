@@ -225,6 +225,7 @@ def _rules(rules: Rules, route: RouteConfig) -> Rules:
         stale_if_error=rules.stale_if_error if route.stale_if_error is None else route.stale_if_error,
         varied_cookies=tuple(name.encode("ascii") for name in route.vary_on if name.startswith("cookie:")),
         downstream_headers=rules.downstream_headers if downstream is None else downstream,
+        set_cookie=route.set_cookie or rules.set_cookie,
         # What the operator wrote into Cache-Control is to count.
         targeted=() if route.cache_control else rules.targeted,
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
-from proxy.config.model import Config, UpstreamConfig
+from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.telling_apart import everywhere
 from proxy.config.units import UnixTime
 from proxy.deadlines import Deadlines
@@ -234,7 +234,8 @@ class Worker:
 
 def _told_apart_by(config: Config) -> tuple[object, ...]:
     """Return the settings without which pages that are stored could be for somebody else."""
-    own = [one for _, one in everywhere(config) if one is not config and (one.cookies or one.normalize)]
+    parts = [one for _, one in everywhere(config) if one is not config]
+    own = any(one.cookies or one.normalize or (isinstance(one, RouteConfig) and one.set_cookie) for one in parts)
     return (
         *(config.cookies, config.normalize, config.set_cookie),
         # While it is off, writes do not say what it would find again.

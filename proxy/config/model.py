@@ -131,12 +131,12 @@ class UpstreamConfig:
 
 @dataclass(frozen=True, slots=True)
 class AdminConfig:
-    """The listener for metrics, health and caches, never reachable through the public ones."""
+    """The listener for operators and their machines, never reachable through the public ones."""
 
     listen: str = "127.0.0.1:9180"
     """An address as in ``listen``, or ``off``."""
     token: str | None = None
-    """Whoever shows it may use the caches there; without one nobody can."""
+    """Whoever shows it may see the pages and use the caches there; without one the pages are for this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +284,8 @@ class RouteConfig:
     """Null is the site's, as for the two below."""
     cookies: CookieConfig | None = None
     normalize: NormalizeConfig | None = None
+    set_cookie: SetCookie | None = None
+    """Null is the setting of that name."""
     remove_set_cookie: tuple[str, ...] = ()
     """Cookies that are not set, so that the response may be stored."""
     downstream_headers: bool | None = None

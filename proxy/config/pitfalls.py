@@ -138,9 +138,13 @@ def _session_cookies(loaded: Loaded, _: Around) -> Iterator[str]:
 
 
 def _set_cookie(loaded: Loaded, _: Around) -> Iterator[str]:
-    if loaded.config.set_cookie is SetCookie.EXPLICIT:
+    config = loaded.config
+    found = [("set_cookie", config.set_cookie)]
+    for path, routes in route_lists(config):
+        found += [(f"{path}[{i}].set_cookie", route.set_cookie) for i, route in enumerate(routes) if route.set_cookie]
+    for path in (path for path, said in found if said is SetCookie.EXPLICIT):
         yield (
-            "set_cookie: explicit: a cookie in a response that says how long it is fresh is set in every visitor's "
+            f"{path}: explicit: a cookie in a response that says how long it is fresh is set in every visitor's "
             "browser: if it is a session, they all share it"
         )
 

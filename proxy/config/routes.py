@@ -24,7 +24,7 @@ _WHICH = ("match", "regex", "methods", "hosts", "name")
 """What says which requests a route takes, and what it is called."""
 _OF_STORING = (
     *("cache_page", "cache", "key_prefix", "stale_while_revalidate", "stale_if_error", "status_ttl"),
-    *("query", "normalize"),
+    *("query", "normalize", "set_cookie"),
 )
 _STATUS = re.compile(r"[2-5](?:[0-9]{2}|xx)")
 _NEVER_STORED = frozenset({"206", "304"})

@@ -15,16 +15,17 @@ from proxy.errors import ConfigError
 
 ADDRESS = 'an address such as "127.0.0.1:8080", ":8080" or "unix:/run/site.sock"'
 URL = 'a URL such as "http://127.0.0.1:8000", or "unix:/run/app.sock"'
-ADMIN = 'a loopback address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off'
+ADMIN = 'an address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off'
 LASTING = "a duration longer than 0, such as 30s or 5m"
 DURATION = "a duration such as 30s, 5m or 1d"
 BACKEND = "locmem, dummy, filebased, redis, pymemcache, pylibmc or db, or the dotted path of a class"
 NETWORK = 'a network such as "10.0.0.0/8", or an address'
-LOOPBACK = "use a loopback address or a Unix socket"
+GUARDED = "a loopback address or a Unix socket where there is no admin.token"
+TOKEN = "or set admin.token, as ${ADMIN_TOKEN}"
 ROUTE = (
     "match, regex, methods, hosts, name, cache_page, cache, key_prefix, bypass, never_cache, cache_control, vary_on, "
     "stale_while_revalidate, stale_if_error, status_ttl, query, cookies, normalize, "
-    "remove_set_cookie and downstream_headers"
+    "set_cookie, remove_set_cookie and downstream_headers"
 )
 HOST = "a host such as www.example.org, or .example.org for it and all below it"
 UP = "upstream: http://127.0.0.1:8000\n"
@@ -212,9 +213,9 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="listener-covered",
         ),
         # upstream loops, admin
-        line("admin: 0.0.0.0:9180", f'admin.listen: expected {ADMIN}, found "0.0.0.0:9180"; {LOOPBACK}', id="admin-public"),
-        line("admin: {listen: ':9180'}", f'admin.listen: expected {ADMIN}, found ":9180"; {LOOPBACK}', id="admin-every-address"),
-        line("admin: {listen: site.internal:9180}", f'admin.listen: expected {ADMIN}, found "site.internal:9180"; {LOOPBACK}', id="admin-name"),
+        line("admin: 0.0.0.0:9180", f'admin.listen: expected {GUARDED}, found "0.0.0.0:9180"; {TOKEN}', id="admin-public"),
+        line("admin: {listen: ':9180'}", f'admin.listen: expected {GUARDED}, found ":9180"; {TOKEN}', id="admin-every-address"),
+        line("admin: {listen: site.internal:9180}", f'admin.listen: expected {GUARDED}, found "site.internal:9180"; {TOKEN}', id="admin-name"),
         line("admin: of", f'admin.listen: expected {ADMIN}, found "of"; did you mean "off"?', id="off-misspelt"),
         line("admin: null", "admin: expected a mapping with listen and token, found null; leave the key out to use the defaults", id="admin-null"),
         line(
@@ -295,9 +296,9 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         *(
             line(f"routes: [{{{one}, {other}: {value}}}]", f"routes[0].{other}: expected not together with {one.partition(':')[0]}, found both; {said} stores nothing and looks nothing up", id=f"{said}-{other}")
             for one, said, several in (
-                ("bypass: true", "bypass", (("cache_page", "5m"), ("vary_on", "Accept"), ("never_cache", "true"), ("query", "{sort: true}"))),
-                ("never_cache: true", "never_cache", (("cache_page", "5m"), ("cache_control", "{public: true}"), ("key_prefix", "a"))),
-                ("cache_page: 0", "cache_page: 0", (("cache", "default"), ("status_ttl", "{404: 5}"))),
+                ("bypass: true", "bypass", (("cache_page", "5m"), ("vary_on", "Accept"), ("never_cache", "true"), ("query", "{sort: true}"), ("set_cookie", "explicit"))),
+                ("never_cache: true", "never_cache", (("cache_page", "5m"), ("cache_control", "{public: true}"), ("key_prefix", "a"), ("set_cookie", "never"))),
+                ("cache_page: 0", "cache_page: 0", (("cache", "default"), ("status_ttl", "{404: 5}"), ("set_cookie", "explicit"))),
             )
             for other, value in several
         ),
@@ -327,6 +328,7 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("normalize: {accept-encoding: br, accept_encoding: br}", "normalize.accept-encoding: expected a known key, found an unknown key; did you mean \"accept_encoding\"?", id="spelt-twice"),
         line("USE_I18N: true\nLANGUAGES: [en]\nLANGUAGE_CODE: en\nnormalize: {accept_language: en}", "normalize.accept_language: expected not together with USE_I18N, found both; LANGUAGES says already which language a request gets", at=5, id="languages-twice"),
         line("USE_I18N: true\nLANGUAGES: [en]\nLANGUAGE_CODE: en\nsites: {a: {hosts: x.org, normalize: {language_order: false}}}", "sites.a.normalize.language_order: expected not together with USE_I18N, found both; LANGUAGES says already which language a request gets", at=5, id="languages-twice-in-a-site"),
+        line("routes: [{set_cookie: explicitly}]", 'routes[0].set_cookie: expected never or explicit, or null, found "explicitly"; did you mean "explicit"?', id="set-cookie-of-a-route"),
         line("routes: [{remove_set_cookie: '*'}]", 'routes[0].remove_set_cookie[0]: expected the name of a cookie, found "*"; the whole name is needed', id="cookie-pattern"),
         line("ALLOWED_HOSTS: 'a.org:80'", f'ALLOWED_HOSTS[0]: expected {HOST}, or *, found "a.org:80"; ports make no difference: did you mean "a.org"?', id="allowed-port"),
         line("ALLOWED_HOSTS: ['a..b']", f'ALLOWED_HOSTS[0]: expected {HOST}, or *, found "a..b"', id="allowed-no-host"),

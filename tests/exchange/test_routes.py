@@ -15,7 +15,7 @@ from proxy.exchange.site import Route, Sites
 from proxy.sites import Parts, distinctions_of, sites_of
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.responses import MemoryResponses, Responses
-from tests.exchange.making import Bench, Given, Origin, request, whole
+from tests.exchange.making import Bench, Gate, Given, Origin, request, settled, whole
 
 ONE = "http://one.test:80"
 TWO = "http://two.test:80"
@@ -337,6 +337,70 @@ async def test_removed_cookies_let_a_response_be_stored(tmp_path: Path) -> None:
     assert client.cache_status.endswith("stored")
     client = await bench.get("/q")
     assert (client.fields.get(b"set-cookie"), client.detail) == (b"session=2", "set-cookie")
+
+
+COOKIES = {"set_cookie": "explicit", "routes": [{"match": "/never*", "set_cookie": "never"}, {"match": "/other*"}]}
+"""Of the site one way, of a route the other."""
+
+
+@pytest.mark.rfc(9111, "7.3")
+@pytest.mark.parametrize(
+    ("settings", "path", "is_stored"),
+    [
+        pytest.param(routes({"match": "/a*", "set_cookie": "explicit"}), "/a", True, id="explicit-of-the-route"),
+        pytest.param(routes({"match": "/a*", "set_cookie": "explicit"}), "/b", False, id="never-of-the-site"),
+        pytest.param(routes({"set_cookie": None}), "/a", False, id="never-of-the-site-by-null"),
+        pytest.param(COOKIES, "/never", False, id="never-of-the-route"),
+        pytest.param(COOKIES, "/other", True, id="explicit-of-the-site"),
+        pytest.param(COOKIES, "/none", True, id="explicit-where-no-route-is"),
+    ],
+)
+async def test_a_route_says_whether_what_sets_a_cookie_is_stored(
+    tmp_path: Path, settings: dict[str, Any], path: str, is_stored: bool
+) -> None:
+    """Stored it is set in every browser, those that waited for it among them; else in that of whoever asked."""
+    gate = Gate()
+    answers = [whole("cache-control: max-age=60", f"set-cookie: s={number}") for number in range(4)]
+    bench = Routed(tmp_path, settings, gate, *answers[1:])
+    clients = await bench.crowd(request(path) for _ in range(3))
+    gate.open(answers[0])
+    await settled()
+    clients.append(await bench.get(path))
+    cookies = sorted(client.fields.get(b"set-cookie") or b"" for client in clients)
+    assert cookies == ([b"s=0"] * 4 if is_stored else [b"s=0", b"s=1", b"s=2", b"s=3"])
+    assert {client.detail for client in clients} == {None if is_stored else "set-cookie"}
+
+
+@pytest.mark.rfc(9111, "7.3")
+async def test_a_route_stores_no_cookie_with_a_page_that_does_not_say_how_long_it_is_fresh(tmp_path: Path) -> None:
+    bench = Routed(tmp_path, routes({"set_cookie": "explicit"}), whole("set-cookie: s=0"), whole("set-cookie: s=1"))
+    assert [(await bench.get("/p")).fields.get(b"set-cookie") for _ in range(2)] == [b"s=0", b"s=1"]
+
+
+@pytest.mark.rfc(9111, "7.3")
+async def test_a_304_sets_a_cookie_as_its_route_says(tmp_path: Path) -> None:
+    page = ("cache-control: max-age=60", 'etag: "a"')
+    bench = Routed(tmp_path, routes({"match": "/explicit", "set_cookie": "explicit"}))
+    for path in ("/explicit", "/never"):
+        bench.give(whole(*page))
+        await bench.get(path)
+    bench.clock.turn(61)
+    bench.give(whole(*page, "set-cookie: s=1", status=304))
+    assert (await bench.get("/explicit")).fields.get(b"set-cookie") == b"s=1"
+    assert (await bench.get("/explicit")).fields.get(b"set-cookie") == b"s=1"
+    bench.give(whole(*page, "set-cookie: s=2", status=304), whole(*page, "set-cookie: s=3"))
+    assert (await bench.get("/never")).detail == "set-cookie"
+    assert bench.times_asked == 5
+
+
+async def test_removed_cookies_reach_nobody_who_waits(tmp_path: Path) -> None:
+    gate = Gate()
+    bench = Routed(tmp_path, routes({"remove_set_cookie": ["track"]}), gate)
+    clients = await bench.crowd(request("/p") for _ in range(3))
+    gate.open(whole("set-cookie: track=1"))
+    await settled()
+    assert [client.fields.get(b"set-cookie") for client in clients] == [None] * 3
+    assert bench.times_asked == 1
 
 
 # Sites.

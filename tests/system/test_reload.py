@@ -213,6 +213,14 @@ def test_pages_in_memory_begin_anew_where_cookies_mean_something_else(start: Sta
     assert not site.ask("/page").is_hit
 
 
+def test_pages_in_memory_begin_anew_where_a_route_does_not_share_cookies_any_more(start: Start) -> None:
+    site = start(routes=[{"set_cookie": "explicit"}])
+    site.ask("/page")
+    assert site.ask("/page").is_hit
+    site.reload(routes=[{"cache_page": "5m"}])
+    assert not site.ask("/page").is_hit
+
+
 def test_what_needs_a_restart_is_said_and_stays(start: Start) -> None:
     site = start(admin={"listen": "127.0.0.1:0", "token": "0123456789abcdef"})
     said = site.reload(listen="127.0.0.1:1", workers=2, access_log="text", routes=[ROUTE], CACHE_MIDDLEWARE_SECONDS=5)
