@@ -8,7 +8,7 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +25,11 @@ from proxy.config.model import Config
 from proxy.downstream.listeners import close_listeners, open_listeners, shown
 from proxy.downstream.workers import Supervisor, Work, converse
 from proxy.errors import ListenError
-from proxy.ops.admin import Collect, Readiness, Unready, admin_app, start_admin, stop_admin
+from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
 from proxy.ops.cache_http import add_caches
+from proxy.ops.health import Readiness, Unready, health_pages
 from proxy.ops.line_writer import LineWriter
+from proxy.ops.metrics import metrics_pages
 from proxy.ops.snapshot import Snapshot, total
 from proxy.reloads import Reloads
 from proxy.worker import Worker, clock
@@ -94,7 +96,8 @@ async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) 
         def readiness() -> Readiness:
             return Readiness(unready=(Unready.DRAINING,) if worker.server.draining else ())
 
-        runners = await _start_admin(config, sockets, collect, readiness)
+        pages = [*metrics_pages(collect), *health_pages(readiness)]
+        runners = await _start_admin(config, sockets, pages)
         _announce(sockets)
         reloading = asyncio.create_task(reloads.run())
         await stop.wait()
@@ -144,7 +147,8 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
             return Readiness(unready=(Unready.DRAINING,))
         return Readiness(unready=() if supervisor.ready else (Unready.NO_WORKER,))
 
-    runners = await _start_admin(config, sockets, collect, readiness)
+    pages = [*metrics_pages(collect), *health_pages(readiness)]
+    runners = await _start_admin(config, sockets, pages)
     starting = asyncio.create_task(supervisor.start())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -162,11 +166,9 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
         await stop_admin(runner)
 
 
-async def _start_admin(
-    config: Config, sockets: Sockets, collect: Collect, readiness: Callable[[], Readiness]
-) -> list[web.AppRunner]:
+async def _start_admin(config: Config, sockets: Sockets, pages: Sequence[Page]) -> list[web.AppRunner]:
     return [
-        await start_admin(_with_caches(config, admin_app(collect, readiness)), listener.dup())
+        await start_admin(_with_caches(config, admin_app(pages, config.admin.token)), listener.dup())
         for listener in sockets.admin
     ]
 

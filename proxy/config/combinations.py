@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 
-from proxy.config.addresses import parse_listener, parse_origin, same_place
+from proxy.config.addresses import is_loopback, parse_listener, parse_origin, same_place
 from proxy.config.conflict import Conflict
 from proxy.config.locales import locale_conflicts
 from proxy.config.model import Config
@@ -70,6 +70,15 @@ def _admin_apart(config: Config) -> Iterator[Conflict]:
             yield Conflict(("admin.listen", path), fault)
 
 
+def _admin_guarded(config: Config) -> Iterator[Conflict]:
+    admin = config.admin
+    if admin.listen == OFF or not admin.listen or admin.token is not None or is_loopback(parse_listener(admin.listen)):
+        return
+    expected = "a loopback address or a Unix socket where there is no admin.token"
+    fault = Fault("admin.listen", expected, quoted(admin.listen), hint="or set admin.token, as ${ADMIN_TOKEN}")
+    yield Conflict(("admin.listen", "admin.token"), fault)
+
+
 def _no_loop(config: Config) -> Iterator[Conflict]:
     for i, text in enumerate(config.listen):
         for path, upstream in upstreams(config):
@@ -100,6 +109,7 @@ _CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _target_in_header,
     _listeners_apart,
     _admin_apart,
+    _admin_guarded,
     _no_loop,
     _aliases,
     site_conflicts,

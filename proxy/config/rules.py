@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from proxy.config.addresses import LISTENER, ORIGIN, is_loopback, parse_listener, parse_origin
+from proxy.config.addresses import LISTENER, ORIGIN, parse_listener, parse_origin
 from proxy.config.allowed import HOST_PATTERN, host_pattern
 from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router, serializer
 from proxy.config.locales import LANGUAGES, SOURCE, language, languages, source, time_zone
@@ -76,13 +76,6 @@ def _more_than_zero(value: float) -> float:
     if not value > 0:
         raise ValueError("")
     return value
-
-
-def _admin(text: str) -> str:
-    address = parse_listener(text)
-    if not is_loopback(address):
-        raise ValueError("use a loopback address or a Unix socket")
-    return str(address)
 
 
 def _token(text: str) -> str:
@@ -225,8 +218,8 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (Limits, "stored_body"): _LARGE,
     (Limits, "variants"): _COUNT,
     (AdminConfig, "listen"): Rule(
-        'a loopback address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off',
-        _admin,
+        'an address such as "127.0.0.1:9180", "unix:/run/admin.sock", or off',
+        lambda text: str(parse_listener(text)),
         {OFF: lambda: OFF},
         numbers_are_text=True,
     ),

@@ -4,93 +4,70 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from proxy.config.units import Seconds
-from proxy.ops.metrics import render
-from proxy.ops.snapshot import Snapshot
+from proxy.ops.gate import refusal
 
-Collect = Callable[[], Awaitable[Sequence[Snapshot]]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SERVER = "sitecache"
 """Instead of aiohttp's own, which tells versions."""
 _KEEP_ALIVE = Seconds(75)
-_PAGES = {
-    "/metrics": "numbers for Prometheus",
-    "/livez": "is this process alive?",
-    "/readyz": "should it get traffic?",
-}
-
-
-class Unready(StrEnum):
-    """Why no traffic should come here."""
-
-    DRAINING = "draining"
-    NO_WORKER = "no worker ready"
-
-
-class Degraded(StrEnum):
-    """What is wrong while traffic may come all the same."""
-
-    ORIGIN = "origin failing"
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether traffic should come here; an origin that fails is no reason against, for stored responses still serve."""
+class Page:
+    """One page of the admin listener. A module that has pages returns a sequence of them, and app.py joins them."""
 
-    unready: tuple[Unready, ...] = ()
-    degraded: tuple[Degraded, ...] = ()
+    path: str
+    what: str
+    """What it is for, in a few words: whoever asks for a page that is not there is told of those that are."""
+    answer: Handler
+    method: str = "GET"
+    """HEAD comes with GET."""
+    open_to_all: bool = False
+    """It is answered without the token too, where there is one."""
 
-    def report(self) -> str:
-        """Say it in lines: ``ready`` or the reasons against, then what is degraded."""
-        lines = [reason.value for reason in self.unready] or ["ready"]
-        return "".join(f"{line}\n" for line in [*lines, *(f"degraded: {what.value}" for what in self.degraded)])
 
-
-def admin_app(collect: Collect, ready: Callable[[], Readiness]) -> web.Application:
-    """Build the application of the admin listener.
-
-    ``collect`` returns the numbers of every worker; ``ready`` is asked at each health check and must not wait. Neither
-    health check touches a cache or the origin.
-    """
-
-    async def metrics(request: web.Request) -> web.Response:
-        page = render(await collect(), request.headers.get("Accept", ""))
-        return web.Response(body=page.body, headers={"Content-Type": page.content_type})
-
-    async def livez(_: web.Request) -> web.Response:
-        return _text(HTTPStatus.OK, "ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        readiness = ready()
-        return _text(HTTPStatus.SERVICE_UNAVAILABLE if readiness.unready else HTTPStatus.OK, readiness.report())
-
-    app = web.Application(middlewares=[_plain_errors])
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/livez", livez)
-    app.router.add_get("/readyz", readyz)
+def admin_app(pages: Iterable[Page], token: str | None = None) -> web.Application:
+    """Build the application of the admin listener; with a token, only whoever shows it gets what is not open to all."""
+    pages = tuple(pages)
+    app = web.Application(middlewares=[_plain_errors(pages)])
+    for page in pages:
+        handler = page.answer if page.open_to_all else partial(_behind_the_gate, page.answer, token)
+        app.router.add_route(page.method, page.path, handler)
+        if page.method == "GET":
+            app.router.add_route("HEAD", page.path, handler)
     app.on_response_prepare.append(_head)
     return app
 
 
-@web.middleware
-async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPNotFound:
-        pages = "".join(f"  {path:10}{what}\n" for path, what in _PAGES.items())
-        return _text(HTTPStatus.NOT_FOUND, f"404 Not Found. There are:\n{pages}")
-    except web.HTTPMethodNotAllowed as error:
-        response = _text(HTTPStatus.METHOD_NOT_ALLOWED, "405 Method Not Allowed\n")
-        response.headers["Allow"] = error.headers["Allow"]
-        return response
+async def _behind_the_gate(answer: Handler, token: str | None, request: web.Request) -> web.StreamResponse:
+    return refusal(request, token) or await answer(request)
+
+
+def _plain_errors(pages: Iterable[Page]) -> Middleware:
+    there_are = "".join(f"  {page.path:10}{page.what}\n" for page in pages)
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return plain(HTTPStatus.NOT_FOUND, f"404 Not Found. There are:\n{there_are}")
+        except web.HTTPMethodNotAllowed as error:
+            response = plain(HTTPStatus.METHOD_NOT_ALLOWED, "405 Method Not Allowed\n")
+            response.headers["Allow"] = error.headers["Allow"]
+            return response
+
+    return middleware
 
 
 async def _head(_: web.Request, response: web.StreamResponse) -> None:
@@ -99,7 +76,8 @@ async def _head(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Content-Type-Options"] = "nosniff"
 
 
-def _text(status: HTTPStatus, text: str) -> web.Response:
+def plain(status: HTTPStatus, text: str) -> web.Response:
+    """Return an answer of plain text."""
     return web.Response(status=status, text=text, content_type="text/plain", charset="utf-8")
 
 

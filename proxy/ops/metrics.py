@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from proxy.ops.admin import Page
 from proxy.ops.catalogue import METRICS, SUM, UPPER_ENDS, Kind, Metric, Samples
 from proxy.ops.snapshot import Snapshot, total
 
@@ -21,8 +23,12 @@ _FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily]] = {
 }
 
 
+Collect = Callable[[], Awaitable[Sequence[Snapshot]]]
+"""Returns the numbers of every worker."""
+
+
 @dataclass(frozen=True, slots=True)
-class Page:
+class Text:
     """The metrics page in one of its two formats."""
 
     body: bytes
@@ -56,10 +62,20 @@ def _histogram(metric: Metric, samples: Samples) -> Family:
     return family
 
 
-def render(snapshots: Sequence[Snapshot], accept: str = "") -> Page:
+def render(snapshots: Sequence[Snapshot], accept: str = "") -> Text:
     """Write the page in the format that ``accept``, the request's Accept field, prefers: plain text or OpenMetrics."""
     # A registry for each page: the one that prometheus_client keeps for the process knows only this process.
     registry = CollectorRegistry()
     registry.register(Totals(snapshots))
     encode, content_type = choose_encoder(accept)
-    return Page(encode(registry), content_type)
+    return Text(encode(registry), content_type)
+
+
+def metrics_pages(collect: Collect) -> Sequence[Page]:
+    """Return the page that Prometheus scrapes."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        text = render(await collect(), request.headers.get("Accept", ""))
+        return web.Response(body=text.body, headers={"Content-Type": text.content_type})
+
+    return (Page("/metrics", "numbers for Prometheus", metrics),)

@@ -105,7 +105,7 @@ def test_serve_warns_and_goes_on() -> None:
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_faults_go_to_stderr_one_a_line(command: str) -> None:
     runs = Runs()
-    got = invoke(command, "--listen", "x", "--workers", "no", "--admin", ":1", "--access-log", "xml", runs=runs)
+    got = invoke(command, "--listen", "x", "--workers", "no", "--admin", "x", "--access-log", "xml", runs=runs)
     assert got.exit_code == 2
     assert got.stdout == ""
     assert runs.configs == []

@@ -80,6 +80,7 @@ def row(yaml: str, path: str, expected: object, *, id: str) -> object:
         row("admin: {listen: 'off'}", "admin.listen", "off", id="admin-off-in-its-section"),
         row("admin: localhost:1", "admin.listen", "localhost:1", id="admin-address"),
         row("admin: unix:/run/b", "admin.listen", "unix:/run/b", id="admin-socket"),
+        row("admin: {listen: '0.0.0.0:9180', token: abcdefghijklmnop}", "admin.listen", "0.0.0.0:9180", id="admin-with-a-token"),
         row("admin: '[::1]:1'", "admin.listen", "[::1]:1", id="admin-ipv6"),
         # lists
         row("trusted_proxies: 10.0.0.0/8", "trusted_proxies", ("10.0.0.0/8",), id="one-for-a-list"),

@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from proxy.ops.admin import Degraded, Readiness, Unready, admin_app, start_admin, stop_admin
+from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
+from proxy.ops.health import Degraded, Readiness, Unready, health_pages
+from proxy.ops.metrics import metrics_pages
 from proxy.ops.snapshot import Snapshot, take
 from tests.ops.making import sources
 
@@ -34,6 +36,10 @@ class Workers:
     def ready(self) -> Readiness:
         return self.readiness
 
+    @property
+    def pages(self) -> Sequence[Page]:
+        return [*metrics_pages(self.collect), *health_pages(self.ready)]
+
 
 @pytest.fixture
 def workers() -> Workers:
@@ -42,7 +48,7 @@ def workers() -> Workers:
 
 @pytest.fixture
 async def client(workers: Workers) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(admin_app(workers.collect, workers.ready))) as client:
+    async with TestClient(TestServer(admin_app(workers.pages))) as client:
         yield client
 
 
@@ -150,7 +156,7 @@ async def ask(listener_at: object, sent: bytes) -> bytes:
 async def test_it_answers_on_a_given_socket(workers: Workers, bind: object, tmp_path: Path) -> None:
     listener: socket.socket = bind(tmp_path)  # type: ignore[operator]
     address = listener.getsockname()
-    runner = await start_admin(admin_app(workers.collect, workers.ready), listener)
+    runner = await start_admin(admin_app(workers.pages), listener)
     answer = await ask(address, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\nok\n")
@@ -162,7 +168,7 @@ async def test_it_answers_on_a_given_socket(workers: Workers, bind: object, tmp_
 async def test_what_is_not_http_learns_no_version(workers: Workers) -> None:
     listener = tcp(Path())
     address = listener.getsockname()
-    runner = await start_admin(admin_app(workers.collect, workers.ready), listener)
+    runner = await start_admin(admin_app(workers.pages), listener)
     answer = await ask(address, b"\x16\x03\x01 hello\r\n\r\n")
     await stop_admin(runner)
     assert answer.startswith(b"HTTP/1.")
@@ -177,7 +183,7 @@ async def test_a_fault_of_ours_is_a_short_500(workers: Workers) -> None:
 
     listener = tcp(Path())
     address = listener.getsockname()
-    runner = await start_admin(admin_app(broken, workers.ready), listener)
+    runner = await start_admin(admin_app(metrics_pages(broken)), listener)
     answer = await ask(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     await stop_admin(runner)
     assert answer.startswith(b"HTTP/1.1 500 ")

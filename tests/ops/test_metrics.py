@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 import proxy
 from proxy.exchange.counters import Counters
 from proxy.ops.catalogue import METRICS, Kind, Metric
-from proxy.ops.metrics import Page, render
+from proxy.ops.metrics import Text, render
 from proxy.ops.snapshot import take
 from proxy.policy.decisions import Detail
 from proxy.storage.numbers import BUCKETS
@@ -27,7 +27,7 @@ UNITS = {"seconds", "bytes", "ratio"}
 UNITS_OF_OTHERS = {"milliseconds", "minutes", "hours", "kilobytes", "megabytes", "percent", "ms", "kb", "mb"}
 
 
-def page(accept: str = "", workers: int = 1) -> Page:
+def page(accept: str = "", workers: int = 1) -> Text:
     counters = Counters()
     counters.hit(b"GET", 200, 10)
     counters.routed["-", "blog", "hit"] += 1

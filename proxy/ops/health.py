@@ -1,0 +1,54 @@
+"""Are we alive, and should traffic come here? Two pages for whoever restarts processes and hands traffic out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+
+from aiohttp import web
+
+from proxy.ops.admin import Page, plain
+
+
+class Unready(StrEnum):
+    """Why no traffic should come here."""
+
+    DRAINING = "draining"
+    NO_WORKER = "no worker ready"
+
+
+class Degraded(StrEnum):
+    """What is wrong while traffic may come all the same."""
+
+    ORIGIN = "origin failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether traffic should come here; an origin that fails is no reason against, for stored responses still serve."""
+
+    unready: tuple[Unready, ...] = ()
+    degraded: tuple[Degraded, ...] = ()
+
+    def report(self) -> str:
+        """Say it in lines: ``ready`` or the reasons against, then what is degraded."""
+        lines = [reason.value for reason in self.unready] or ["ready"]
+        return "".join(f"{line}\n" for line in [*lines, *(f"degraded: {what.value}" for what in self.degraded)])
+
+
+def health_pages(ready: Callable[[], Readiness]) -> Sequence[Page]:
+    """Return both pages; ``ready`` is asked at each check and must not wait. Neither touches a cache or the origin."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return plain(HTTPStatus.OK, "ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        readiness = ready()
+        return plain(HTTPStatus.SERVICE_UNAVAILABLE if readiness.unready else HTTPStatus.OK, readiness.report())
+
+    return (
+        Page("/livez", "is this process alive?", livez, open_to_all=True),
+        Page("/readyz", "should it get traffic?", readyz, open_to_all=True),
+    )
