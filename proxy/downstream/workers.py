@@ -22,6 +22,7 @@ from proxy.config.units import Seconds
 _log = logging.getLogger("sitecache")
 
 _SNAPSHOT_SECONDS = 2.0
+_ANSWER_SECONDS = Seconds(2)
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _HEALTHY_AFTER = 10.0
@@ -33,6 +34,11 @@ SNAPSHOT = b"snapshot\n"
 _CHANGE = b"change "
 _CHANGED = b"changed"
 _UNCHANGED = b"unchanged "
+_ASK = b"ask "
+_ANSWER = b"answer "
+
+Answering = Callable[[bytes], Awaitable[bytes]]
+"""What a worker answers to a question; the answer is one line."""
 
 #: For a worker to change over; the storages that it leaves alone may take four of them.
 _CHANGE_SECONDS = 30.0
@@ -53,6 +59,15 @@ class Work:
 
 class UnchangedError(Exception):
     """A worker could not change over, and no worker has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one worker said to a question."""
+
+    number: int
+    answer: bytes | None
+    """None: it is not ready, or did not answer in time."""
 
 
 class _Worker:
@@ -87,6 +102,7 @@ class Supervisor:
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._all_ready = asyncio.Event()
+        self._questions = 0
         self.restarts = 0
         """Workers replaced since the start."""
 
@@ -131,6 +147,27 @@ class Supervisor:
                     pass
                 worker.counted = line or worker.counted
         return worker.counted
+
+    async def ask(self, question: bytes, within: Seconds = _ANSWER_SECONDS) -> list[Answered]:
+        """Ask all workers at once; return what each said. None of them waits for another."""
+        self._questions += 1
+        number = b"%d" % self._questions
+        answers = await asyncio.gather(*(self._answer(worker, number, question, within) for worker in self._workers))
+        return [Answered(worker.number, answer) for worker, answer in zip(self._workers, answers, strict=True)]
+
+    async def _answer(self, worker: _Worker, number: bytes, question: bytes, within: Seconds) -> bytes | None:
+        reader, writer = worker.reader, worker.writer
+        if reader is None or writer is None or not worker.ready:
+            return None
+        begins = b"%b%b " % (_ANSWER, number)
+        with suppress(OSError, TimeoutError, ValueError):
+            async with asyncio.timeout(within), worker.asking:
+                writer.write(b"%b%b %d\n%b" % (_ASK, number, len(question), question))
+                # What it answered too late to an earlier question comes first.
+                while line := await reader.readline():
+                    if line.startswith(begins):
+                        return line.removeprefix(begins).rstrip(b"\n")
+        return None
 
     async def change(self, work: Work) -> None:
         """Have every worker do this; those that start from now on do so anyway.
@@ -256,14 +293,23 @@ async def converse(
     snapshot: Callable[[], bytes],
     change: Callable[[bytes], Awaitable[None]],
     stop: asyncio.Event,
+    answering: Answering | None = None,
 ) -> None:
-    """Be the worker's end of the socket pair: say that it is ready, and do as it is told until the parent is gone."""
+    """Be the worker's end of the socket pair: say that it is ready, and do as it is told until the parent is gone.
+
+    ``answering`` is asked what the parent asks of all workers; it must not raise.
+    """
     reader, writer = await asyncio.open_connection(sock=channel)
     writer.write(READY)
     with suppress(OSError, asyncio.IncompleteReadError):
         while line := await reader.readline():
             if line == SNAPSHOT:
                 writer.write(snapshot() + b"\n")
+            elif line.startswith(_ASK):
+                number, size = line.removeprefix(_ASK).split()
+                asked = await reader.readexactly(int(size))
+                answer = b"" if answering is None else await answering(asked)
+                writer.write(b"%b%b %b\n" % (_ANSWER, number, answer))
             else:
                 told = await reader.readexactly(int(line.removeprefix(_CHANGE)))
                 writer.write(await _answer(change, told) + b"\n")

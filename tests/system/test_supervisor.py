@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 
 from proxy.config.units import Seconds
-from proxy.downstream.workers import Supervisor, UnchangedError, Work, converse
+from proxy.downstream.workers import Answered, Supervisor, UnchangedError, Work, converse
 from tests.system.processes import PATIENCE
 
 
@@ -41,7 +41,13 @@ async def _work(does: str, number: int, channel: socket.socket) -> None:
     def snapshot() -> bytes:
         return f'{{"{doing}"}}'.encode()
 
-    talking = asyncio.create_task(converse(channel, snapshot, change, stop))
+    async def answering(question: bytes) -> bytes:
+        match question.decode().split():
+            case ["hang", who] if int(who) == number:
+                signal.pause()  # until it is told to end
+        return b"%d: %b" % (number, question.replace(b"\n", b"/"))
+
+    talking = asyncio.create_task(converse(channel, snapshot, change, stop, answering))
     await stop.wait()
     talking.cancel()
 
@@ -111,3 +117,29 @@ async def test_an_answer_that_comes_late_is_not_taken_for_another(monkeypatch: p
         monkeypatch.setattr("proxy.downstream.workers._SNAPSHOT_SECONDS", PATIENCE)
         await supervisor.change(work("go on"))
         assert await supervisor.snapshots() == [b'{"go on"}\n'] * 2
+
+
+async def test_each_worker_answers_a_question() -> None:
+    async with two_workers() as supervisor:
+        assert await supervisor.ask(b"who\nare you?") == [
+            Answered(0, b"0: who/are you?"),
+            Answered(1, b"1: who/are you?"),
+        ]
+
+
+async def test_one_that_hangs_keeps_nobody_else_from_answering() -> None:
+    async with two_workers() as supervisor:
+        first, second = await supervisor.ask(b"hang 1", Seconds(1))
+        assert (first.answer, second.answer) == (b"0: hang 1", None)
+
+
+async def test_an_answer_that_comes_late_is_not_taken_for_that_to_another_question() -> None:
+    async with two_workers() as supervisor:
+        assert {each.answer for each in await supervisor.ask(b"first", Seconds(0))} == {None}
+        assert [each.answer for each in await supervisor.ask(b"second")] == [b"0: second", b"1: second"]
+        assert await supervisor.snapshots() == [b'{"begin"}\n'] * 2
+
+
+async def test_a_worker_that_is_not_there_answers_nothing() -> None:
+    supervisor = Supervisor(work("begin"), [], 1, lambda _: None)
+    assert await supervisor.ask(b"who?") == [Answered(0, None)]
