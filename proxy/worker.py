@@ -193,7 +193,7 @@ class Worker:
         self._past = total([self._past, of_caches(replace(self._sources, stores=pages.given_up))])
         pages.succeed()
         self._turn = self._turned(config, pages, sites, former.flights.successor())
-        former.fetcher.successor = self._turn.fetcher
+        former.fetcher.forgetting.successor = self._turn.fetcher.forgetting
         self._former.append(former.driver)
         self.server.adopt(self._serving())
         self.origins.keep(named)

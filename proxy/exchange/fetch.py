@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.errors import UpstreamError
 from proxy.exchange.body import Before, Body
 from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
+from proxy.exchange.forgetting import Forgetting
 from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep, keep_freshened
 from proxy.exchange.passing import head_of, length_line, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
-from proxy.exchange.site import Route, Sites
+from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
 from proxy.message.fields import serialise
 from proxy.message.framing import Chunked, Length, UntilClose
-from proxy.message.heads import Request, Response
+from proxy.message.heads import Response
 from proxy.message.stream import Sink
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.cookies import without_ignored
@@ -34,10 +36,8 @@ from proxy.policy.decisions import (
     Storing,
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
-from proxy.policy.groups import group_of_path, invalidated_groups
 from proxy.policy.heading import Outdated, decide_heading
-from proxy.policy.invalidation import invalidated
-from proxy.policy.key import PrimaryKey, variant_key
+from proxy.policy.key import variant_key
 from proxy.policy.partial import Received, complete, completing_fields, stands_alone
 from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
@@ -61,8 +61,7 @@ class Fetcher:
         self._clock = clock
         self.keeping = 0
         """Bodies that are on their way and are to be stored."""
-        self.successor: Fetcher | None = None
-        """Whoever goes by the configuration after this one."""
+        self.forgetting = Forgetting(sites, flights)
 
     async def run(self, job: Job) -> None:
         """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
@@ -242,7 +241,8 @@ class Fetcher:
             self._tunnel(job, answer)
             return
         if not request.is_safe:
-            self._invalidate(job, response)
+            self._replace_target(job, response)
+            self.forgetting.forget(request, response, job.times[1])
         match self._storing(job, answer):
             case Store() as store:
                 self._store(job, answer, store)
@@ -251,49 +251,20 @@ class Fetcher:
             case never:
                 assert_never(never)
 
-    def _invalidate(self, job: Job, response: Response) -> None:
-        """Forget what a write may have changed; what it brings may take the place of its target (RFC 9110 §9.3.3)."""
+    def _replace_target(self, job: Job, response: Response) -> None:
+        """Let what a write brings take the place of its target, where it says that it may (RFC 9110 §9.3.3)."""
         exchange = job.exchange
         request = exchange.request
         rules = exchange.route.rules
-        may_replace = rules.store_post and answers_get(request, response) and not has_preconditions(request)
-        for changed in invalidated(request, response):
-            route = self._sites.route(changed)
-            primary = route.key(changed)
-            is_target = route is exchange.route and not route.bypass and changed.target == request.target
-            if may_replace and is_target and not self._flights.was_invalidated(primary, job.times[0]):
-                exchange.primary = primary
-                exchange.asked = terms_asked(request, rules)
-                job.is_write = True
-            self._forget(route, changed, primary, job.times[1])
-        self._forget_groups(request, response, job.times[1])
-        if self.successor is not None:
-            self.successor.forget(request, response, job.times[1])
-
-    def forget(self, request: Request, response: Response, now: UnixTime) -> None:
-        """Forget what a write may have changed that was begun under an earlier configuration."""
-        for changed in invalidated(request, response):
-            route = self._sites.route(changed)
-            self._forget(route, changed, route.key(changed), now)
-        self._forget_groups(request, response, now)
-        if self.successor is not None:
-            self.successor.forget(request, response, now)
-
-    def _forget(self, route: Route, changed: Request, primary: PrimaryKey, now: UnixTime) -> None:
-        """Forget what is stored for a request; where queries vary less than they seem, whatever its path has."""
-        self._flights.invalidate(primary, now)
-        route.responses.invalidate(primary)
-        if route.searches is not None:
-            plain = route.plain_key(changed)
-            self._flights.invalidate(plain, now)
-            route.responses.invalidate(plain)
-            route.responses.invalidate_group(group_of_path(changed), now)
-
-    def _forget_groups(self, request: Request, response: Response, now: UnixTime) -> None:
-        """Forget what is in the groups that a write names, wherever pages of its host are stored."""
-        for group in invalidated_groups(request, response):
-            for responses in self._sites.storages(request):
-                responses.invalidate_group(group, now)
+        if not rules.store_post or not answers_get(request, response) or has_preconditions(request):
+            return
+        target = replace(request, method=b"GET")
+        route = self._sites.route(target)
+        primary = route.key(target)
+        if route is exchange.route and not route.bypass and not self._flights.was_invalidated(primary, job.times[0]):
+            exchange.primary = primary
+            exchange.asked = terms_asked(request, rules)
+            job.is_write = True
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange

@@ -1,0 +1,42 @@
+"""What is forgotten after a write, wherever it is stored? (RFC 9111 §4.4, RFC 9875 §3)"""
+
+from __future__ import annotations
+
+from proxy.config.units import UnixTime
+from proxy.exchange.collapse import Flights
+from proxy.exchange.site import Route, Sites
+from proxy.message.heads import Request, Response
+from proxy.policy.groups import group_of_path, invalidated_groups
+from proxy.policy.invalidation import invalidated
+from proxy.policy.key import PrimaryKey
+
+
+class Forgetting:
+    """Forgets what writes may have changed, in every storage of the sites."""
+
+    def __init__(self, sites: Sites, flights: Flights) -> None:
+        self._sites = sites
+        self._flights = flights
+        self.successor: Forgetting | None = None
+        """Whoever goes by the configuration after this one."""
+
+    def forget(self, request: Request, response: Response, now: UnixTime) -> None:
+        """Forget what a successful unsafe request may have changed, also for those who go by a later configuration."""
+        for changed in invalidated(request, response):
+            self._forget(self._sites.route(changed), changed, now)
+        for group in invalidated_groups(request, response):
+            for responses in self._sites.storages(request):
+                responses.invalidate_group(group, now)
+        if self.successor is not None:
+            self.successor.forget(request, response, now)
+
+    def _forget(self, route: Route, changed: Request, now: UnixTime) -> None:
+        """Forget what is stored for a request; where queries vary less than they seem, whatever its path has."""
+        self._forget_one(route, route.key(changed), now)
+        if route.searches is not None:
+            self._forget_one(route, route.plain_key(changed), now)
+            route.responses.invalidate_group(group_of_path(changed), now)
+
+    def _forget_one(self, route: Route, primary: PrimaryKey, now: UnixTime) -> None:
+        self._flights.invalidate(primary, now)
+        route.responses.invalidate(primary)
