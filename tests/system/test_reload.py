@@ -401,7 +401,8 @@ class TestWorkers:
 
 
 def test_without_a_file_a_hangup_ends_it_as_ever(origin: Origin) -> None:
-    command = [sys.executable, "-m", "proxy", "serve", "--upstream", origin.url]
+    # Under nohup every process is deaf to it, ours included.
+    command = ["env", "--default-signal=HUP", sys.executable, "-m", "proxy", "serve", "--upstream", origin.url]
     process = Process("sitecache", [*command, "--listen", "127.0.0.1:0", "--admin", "off"])
     try:
         process.wait_for("^sitecache: ready")
