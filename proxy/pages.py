@@ -14,9 +14,10 @@ from proxy.ops.sources import Store
 from proxy.policy.key import Distinctions
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.batches import Start
 from proxy.storage.guard import Guards, Patience
 from proxy.storage.registry import open_cache
-from proxy.storage.remote import RemoteResponses, Start, page_key
+from proxy.storage.remote import RemoteResponses, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
 
 _log = logging.getLogger("sitecache")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageDamaged, StorageError
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.storage.backends.base import Backend, Value
+from proxy.storage.batches import Batches, Start
 from proxy.storage.codec import DamagedRecordError, Record, decode
 from proxy.storage.guard import Guards
-from proxy.storage.numbers import Operation
 
 Key = PrimaryKey | VariantKey
 Found = Record | StorageError
@@ -25,11 +24,12 @@ LARGE = 256 * 1024
 class Asking:
     """Asks a backend for records: each of its servers for those that it holds."""
 
-    def __init__(self, backend: Backend, guards: Guards, make_key: Callable[[bytes], str]) -> None:
-        """``make_key`` makes the backend's key for one of ours."""
+    def __init__(self, backend: Backend, guards: Guards, make_key: Callable[[bytes], str], start: Start) -> None:
+        """``make_key`` makes the backend's key for one of ours; ``start`` runs what nobody waits for."""
         self._backend = backend
         self._guards = guards
         self._make_key = make_key
+        self._batches: Batches[Found] = Batches(backend.get_many, guards, start)
 
     def name(self, key: Key) -> str:
         """Return the backend's key for one of ours; StorageError where the operator's function makes none."""
@@ -46,23 +46,31 @@ class Asking:
             shares.setdefault(self._backend.server_of(name, writing=writing), {})[name] = key
         return shares
 
-    async def ask(self, keys: list[Key], deadline: Seconds | None = None) -> dict[Key, Found]:
-        """Ask each server for its keys, all at once."""
+    async def ask(self, keys: Iterable[Key], deadline: Seconds | None = None) -> dict[Key, Found]:
+        """Return what lies under the keys; the servers that hold them are asked at the same time."""
         shares = self.shares(keys, writing=False)
-        asking = [self._ask_one(server, names, deadline) for server, names in shares.items()]
-        if len(asking) == 1:
-            return await asking[0]
+        if len(shares) == 1:
+            [(server, names)] = shares.items()
+            return await self._ask_one(server, names, deadline)
         found: dict[Key, Found] = {}
-        for part in await asyncio.gather(*asking):
+        for part in await asyncio.gather(*(self._ask_one(*share, deadline) for share in shares.items())):
             found |= part
         return found
 
     async def _ask_one(self, server: str, names: Mapping[str, Key], deadline: Seconds | None) -> dict[Key, Found]:
         try:
-            values = await self._guards.run(Operation.GET, server, partial(self._backend.get_many, names), deadline)
+            answer = await self._batches.want(server, names, deadline)
         except StorageError as error:
             return dict.fromkeys(names.values(), error)
-        return {names[name]: await self._read(names[name], value) for name, value in values.items()}
+        found: dict[Key, Found] = {}
+        for name, key in names.items():
+            value = answer.values.get(name)
+            if value is not None:
+                read = answer.read.get(key)
+                if read is None:
+                    read = answer.read[key] = await self._read(key, value)
+                found[key] = read
+        return found
 
     async def _read(self, key: Key, value: Value) -> Found:
         try:

@@ -66,14 +66,14 @@ class Guard:
         """Tell whether an operation would not even be begun now."""
         return self.is_resting and (self._trying or self._clock() < self._until)
 
-    async def run(self, work: Callable[[], Awaitable[_Result]], deadline: Seconds) -> _Result:
-        """Do this within a deadline; StorageError when it fails or is too slow, RestingError when it is not begun."""
+    async def run(self, work: Callable[[], Awaitable[_Result]], deadline: Seconds, since: float) -> _Result:
+        """Do this within a deadline from then; StorageError when it fails or is late, RestingError when not begun."""
         if self.refuses:
             raise RestingError(f"{self._name} has failed and is being left alone")
         is_trial = self.is_resting
         self._trying = self._trying or is_trial
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(deadline - (self._clock() - since)):
                 result = await work()
         except TimeoutError as error:
             late = StorageTimeout(f"{self._name} took longer than {deadline * 1000:g} ms")
@@ -139,22 +139,37 @@ class Guards:
         self.numbers = Numbers()
 
     async def run(
-        self, operation: Operation, server: str, work: Callable[[], Awaitable[_Result]], deadline: Seconds | None = None
+        self,
+        operation: Operation,
+        server: str,
+        work: Callable[[], Awaitable[_Result]],
+        deadline: Seconds | None = None,
+        *,
+        since: float | None = None,
+        callers: int = 1,
     ) -> _Result:
-        """Do this on a server, within the deadline of requests unless another is given; StorageError when it fails."""
-        started = self._clock()
+        """Do this on a server, within the deadline of requests unless another is given; StorageError when it fails.
+
+        The deadline began ``since`` then, by ``now``. For the server it is one operation, for the numbers one for each
+        of its ``callers``.
+        """
+        started = self._clock() if since is None else since
         errors = self.numbers.errors
         try:
-            result = await self._guard(server).run(work, deadline or self._patience.deadline)
+            result = await self._guard(server).run(work, deadline or self._patience.deadline, started)
         except RestingError:
-            errors[Failure.RESTING] += 1
+            errors[Failure.RESTING] += callers
             raise
         except StorageError as error:
-            errors[Failure.TIMEOUT if isinstance(error, StorageTimeout) else Failure.ERROR] += 1
-            self._took(operation, started)
+            errors[Failure.TIMEOUT if isinstance(error, StorageTimeout) else Failure.ERROR] += callers
+            self._took(operation, started, callers)
             raise
-        self._took(operation, started)
+        self._took(operation, started, callers)
         return result
+
+    def now(self) -> float:
+        """Return the time that a deadline may begin at, by a clock that never goes back."""
+        return self._clock()
 
     def damaged(self, error: Exception) -> None:
         """Count a record that is not what was written."""
@@ -194,5 +209,5 @@ class Guards:
             guard = self._guards[server] = Guard(name, self._patience, self._clock)
         return guard
 
-    def _took(self, operation: Operation, started: float) -> None:
-        self.numbers.durations[operation].add(Seconds(self._clock() - started))
+    def _took(self, operation: Operation, started: float, callers: int) -> None:
+        self.numbers.durations[operation].add(Seconds(self._clock() - started), callers)

@@ -44,10 +44,10 @@ class Durations:
         """One for each of ``BUCKETS``, and one for what took longer."""
         self.sum = 0.0
 
-    def add(self, seconds: Seconds) -> None:
-        """Count one."""
-        self.counts[bisect_left(BUCKETS, seconds)] += 1
-        self.sum += seconds
+    def add(self, seconds: Seconds, times: int = 1) -> None:
+        """Count as many that took so long."""
+        self.counts[bisect_left(BUCKETS, seconds)] += times
+        self.sum += seconds * times
 
 
 class Numbers:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from proxy.policy.key import Distinctions, PrimaryKey, variant_key
 from proxy.policy.stored import StoredResponse
 from proxy.storage.asking import LARGE, Asking, Found, Key
 from proxy.storage.backends.base import Backend
+from proxy.storage.batches import Start
 from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
@@ -52,9 +53,6 @@ _MOST_USUAL = 8
 _USUAL_TIMEOUT = Seconds(30 * 86400)
 #: What is no longer known of a group makes misses of those in it.
 _GROUP_TIMEOUT = Seconds(30 * 86400)
-
-Start = Callable[[Coroutine[object, object, None]], None]
-"""Runs what nobody waits for, until it is done."""
 
 
 def page_key(cache: CacheConfig, key: bytes) -> str:
@@ -91,7 +89,7 @@ class RemoteResponses:
         backend.tell_losses()
         self._backend = backend
         self._guards = guards
-        self._asking = Asking(backend, guards, make_key)
+        self._asking = Asking(backend, guards, make_key, start)
         self._distinctions = distinctions
         self._max_variants = max_variants
         self._start = start
