@@ -47,7 +47,7 @@ from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields, without
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
-from proxy.policy.variants import named, offered, offering_fields
+from proxy.policy.variants import named, offering_fields
 from proxy.upstream.connection import Answer, Ask
 
 
@@ -67,7 +67,7 @@ class Fetcher:
         """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
         rules = job.exchange.route.rules
         if job.whole and job.reason is ForwardReason.VARY_MISS and rules.validate_variants:
-            job.offered = offered(job.exchange.route.responses.variants(job.exchange.primary, self._clock()))
+            job.offered = job.exchange.route.responses.tags(job.exchange.primary, self._clock())
         try:
             while True:
                 request_time = self._clock()
@@ -78,7 +78,7 @@ class Fetcher:
                     return
                 job.times = (request_time, self._clock())
                 try:
-                    if self._answered(job, answer):
+                    if await self._answered(job, answer):
                         return
                 except Exception as error:
                     _let_go(job, answer, error)
@@ -119,11 +119,11 @@ class Fetcher:
             repeatable=request.is_safe and body is None,
         )
 
-    def _answered(self, job: Job, answer: Answer) -> bool:
+    async def _answered(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again."""
         _patch(job, answer)
         names_one = bool(job.offered) and answer.response.status == 304
-        return self._recognised(job, answer.response) if names_one else self._settled(job, answer)
+        return await self._recognised(job, answer.response) if names_one else self._settled(job, answer)
 
     def _settled(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again, without preconditions."""
@@ -156,11 +156,15 @@ class Fetcher:
                 assert_never(never)
         return True
 
-    def _recognised(self, job: Job, response: Response) -> bool:
+    async def _recognised(self, job: Job, response: Response) -> bool:
         """Answer with the variant that a 304 names; it is stored for what this request varies by, too."""
         exchange = job.exchange
-        stored = named(job.offered, response)
+        tag = named(job.offered, response)
+        if tag is None:
+            return False
+        stored = await exchange.route.responses.tagged(exchange.primary, exchange.request, tag, job.times[1])
         if stored is None:
+            # It has gone since its tag was noted.
             return False
         decision = decide_validation(exchange.request, stored, response, job.times, exchange.route.rules)
         if isinstance(decision, Freshen):

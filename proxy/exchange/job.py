@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, nextafter
 
@@ -12,7 +13,6 @@ from proxy.message.fields import RawField
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason
 from proxy.policy.stored import StoredResponse
-from proxy.policy.variants import Tagged
 
 
 @dataclass(slots=True)
@@ -28,8 +28,8 @@ class Job:
     """What may stand in for the origin."""
     completing: StoredResponse | None = None
     """Ask the origin only for what is missing to this part."""
-    offered: tuple[Tagged, ...] = ()
-    """Ask the origin whether one of these answers the request, which selects none of them."""
+    offered: Sequence[bytes] = ()
+    """Ask the origin whether the variant with one of these tags answers the request, which selects none of them."""
     flight: Flight | None = None
     """Others wait for what comes."""
     key: FlightKey | None = None

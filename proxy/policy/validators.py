@@ -10,10 +10,13 @@ from proxy.message.grammar import parse_date, parse_entity_tags
 def strong_tag(fields: Fields) -> bytes | None:
     """Return the entity tag of a response where it is a strong one (§8.8.1, §8.8.3)."""
     value = fields.get(b"etag")
-    tags = None if value is None else parse_entity_tags(value)
-    if tags is None or len(tags) != 1 or tags[0][0] or tags[0][1] != value:
-        return None
-    return value
+    return value if value is not None and is_strong(value) else None
+
+
+def is_strong(value: bytes) -> bool:
+    """Tell whether this is one strong entity tag, and nothing else."""
+    tags = parse_entity_tags(value)
+    return tags is not None and len(tags) == 1 and tags[0] == (False, value)
 
 
 def strong_date(fields: Fields, now: UnixTime) -> bytes | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, nextafter
 from typing import Any, assert_never
@@ -34,6 +34,17 @@ class DamagedRecordError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Tagged:
+    """A variant that the origin may name by its entity tag."""
+
+    tag: bytes
+    variant: str
+    """The first digits of its digest."""
+    until: UnixTime
+    """It is kept no longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
 class VaryIndex:
     """What lies under the primary key of a resource whose responses vary."""
 
@@ -43,6 +54,8 @@ class VaryIndex:
     """The names of the varied fields, the latest first."""
     slots: Mapping[str, int] = field(default_factory=dict)
     """Where each variant lies: the number of its slot by the first digits of its digest."""
+    tags: bytes = b""
+    """What ``write_tags`` wrote of those that the origin may be asked about; a hit needs none of it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +95,10 @@ def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
         case Variant(generation, digest, response):
             meta = {"generation": _text(generation), "variant": digest, **_response_out(response)}
             head, body = response.head, response.body
-        case VaryIndex(generation, specs, slots):
+        case VaryIndex(generation, specs, slots, tags):
             names = [[_text(name) for name in spec] for spec in specs]
             meta = {"generation": _text(generation), "specs": names, "slots": dict(slots)}
+            body = tags
         case GroupMark(until):
             meta = {"until": until}
         case never:
@@ -117,7 +131,7 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
         raise DamagedRecordError("shorter than it says")
     meta = _a(dict, json.loads(data[meta_at:head_at]))
     if "specs" in meta:
-        return _index(meta)
+        return _index(meta, data[body_at:])
     if "until" in meta:
         return GroupMark(UnixTime(_number(meta["until"])))
     body = data[body_at:]
@@ -128,10 +142,29 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
     return response
 
 
-def _index(meta: Mapping[str, Any]) -> VaryIndex:
+def _index(meta: Mapping[str, Any], tags: bytes) -> VaryIndex:
     specs = tuple(tuple(map(_bytes, _a(list, spec))) for spec in _a(list, meta["specs"]))
     slots = {digest: _a(int, slot) for digest, slot in _a(dict, meta["slots"]).items()}
-    return VaryIndex(_bytes(meta["generation"]), specs, slots)
+    return VaryIndex(_bytes(meta["generation"]), specs, slots, tags)
+
+
+def write_tags(tagged: Sequence[Tagged]) -> bytes:
+    """Write the variants that the origin may be asked about, for their index."""
+    lists = [[_text(one.tag), one.variant, one.until] for one in tagged]
+    return json.dumps(lists, separators=(",", ":")).encode() if lists else b""
+
+
+def read_tags(data: bytes) -> tuple[Tagged, ...]:
+    """Read what ``write_tags`` wrote; nothing where it did not: an older version writes none."""
+    try:
+        return tuple(map(_tagged, _a(list, json.loads(data)))) if data else ()
+    except (ValueError, ArithmeticError, TypeError, RecursionError):
+        return ()
+
+
+def _tagged(value: object) -> Tagged:
+    tag, variant, until = _a(list, value)
+    return Tagged(_bytes(tag), _a(str, variant), UnixTime(_number(until)))
 
 
 def _extent(value: object, size: int) -> Extent:

@@ -34,7 +34,7 @@ from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
 from proxy.storage.numbers import Numbers, Operation
 from proxy.storage.responses import Revision, VarySpecs
-from proxy.storage.slots import digest_of, selected, slot_key, slot_of, with_variant
+from proxy.storage.slots import digest_of, place_of, selected, slot_key, slot_of, tagged, tags_of, with_variant
 
 _log = logging.getLogger("sitecache")
 
@@ -215,10 +215,23 @@ class RemoteResponses:
             self._usual = (*self._usual, *new)
             self._write(_USUAL_KEY, VaryIndex(b"", self._usual), _USUAL_TIMEOUT)
 
-    def variants(self, primary: PrimaryKey, now: UnixTime) -> tuple[StoredResponse, ...]:
-        """None can be had without waiting."""
-        del primary, now
-        return ()
+    def tags(self, primary: PrimaryKey, now: UnixTime) -> tuple[bytes, ...]:
+        """Return the tags by which the origin may name a variant, as far as its index was seen."""
+        known = self._indexes.get(primary)
+        return () if known is None else tags_of(known, now)
+
+    async def tagged(self, primary: PrimaryKey, request: Request, tag: bytes, now: UnixTime) -> StoredResponse | None:
+        """Return the variant with this tag, unless it is no more what the index said when it was seen."""
+        known = self._indexes.get(primary)
+        place = None if known is None else place_of(primary, tag, known, self._max_variants)
+        if place is None:
+            return None
+        with suppress(StorageError):
+            # The index once more: somebody else may have made all of its variants invalid meanwhile.
+            found = await self._get((primary, place))
+            variant = tagged(found.get(primary), found.get(place), tag)
+            return None if variant is None else await self._valid(primary, request, self._trusted(variant, now))
+        return None
 
     @property
     def _telling_apart(self) -> Distinctions:
@@ -259,7 +272,7 @@ class RemoteResponses:
             return True
         known = self._indexes.get(primary) or VaryIndex(os.urandom(8).hex().encode(), ())
         digest = digest_of(variant_key(primary, spec, request, self._telling_apart))
-        index = with_variant(known, spec, digest, self._max_variants)
+        index = with_variant(known, stored, until, digest, self._max_variants)
         place = slot_key(primary, digest, index, self._max_variants)
         if not self.accepts(place):
             return False

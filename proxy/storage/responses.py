@@ -6,7 +6,7 @@ variant then lies under a key of its own, so that variants are evicted one by on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from sys import getsizeof
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse
+from proxy.policy.variants import offered, offered_tag
 from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.codec import GroupMark
 
@@ -42,8 +43,11 @@ class Responses(Protocol):
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, the latest first; empty where nothing is known."""
 
-    def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
-        """Return the variants of the resource that can be had without waiting, the latest first."""
+    def tags(self, primary: PrimaryKey, now: UnixTime) -> Sequence[bytes]:
+        """Return the tags by which the origin may name a variant of the resource, as far as they are known (§4.3.1)."""
+
+    async def tagged(self, primary: PrimaryKey, request: Request, tag: bytes, now: UnixTime) -> StoredResponse | None:
+        """Return the variant that one of those tags stands for; None where it is gone, or that cannot be known."""
 
     def told_apart_by(self, distinctions: Distinctions) -> Responses:
         """Return the same stored responses, for requests that these distinctions tell apart."""
@@ -170,12 +174,23 @@ class MemoryResponses:
             return held.specs
         return () if self._valid(held, now) is None else ((),)
 
-    def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
-        """Return the variants of the resource, the latest first."""
+    def tags(self, primary: PrimaryKey, now: UnixTime) -> Sequence[bytes]:
+        """Return the tags by which the origin may name a variant of the resource."""
+        return offered(tag for tag, _ in self._offered(primary, now))
+
+    async def tagged(self, primary: PrimaryKey, request: Request, tag: bytes, now: UnixTime) -> StoredResponse | None:
+        """Return the latest variant with this tag."""
+        del request
+        return next((variant for known, variant in self._offered(primary, now) if known == tag), None)
+
+    def _offered(self, primary: PrimaryKey, now: UnixTime) -> Iterator[tuple[bytes, StoredResponse]]:
+        """Return the variants that the origin may be asked about, each with its tag, the latest first."""
         held = self._memory.peek(primary, now)
-        keys = reversed(held.keys) if isinstance(held, _Variants) else ()
-        found = (self._valid(self._memory.peek(key, now), now) for key in keys)
-        return [variant for variant in found if variant is not None]
+        for key in reversed(held.keys) if isinstance(held, _Variants) else ():
+            variant = self._valid(self._memory.peek(key, now), now)
+            tag = None if variant is None else offered_tag(variant)
+            if variant is not None and tag is not None:
+                yield tag, variant
 
     def told_apart_by(self, distinctions: Distinctions) -> MemoryResponses:
         """Return the same memory, with these distinctions."""
@@ -259,10 +274,15 @@ class NoResponses:
         del primary, now
         return ()
 
-    def variants(self, primary: PrimaryKey, now: UnixTime) -> Sequence[StoredResponse]:
+    def tags(self, primary: PrimaryKey, now: UnixTime) -> Sequence[bytes]:
         """There are none."""
         del primary, now
         return ()
+
+    async def tagged(self, primary: PrimaryKey, request: Request, tag: bytes, now: UnixTime) -> StoredResponse | None:
+        """Return None."""
+        del primary, request, tag, now
+        return None
 
     def told_apart_by(self, distinctions: Distinctions) -> NoResponses:
         """It makes no difference."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
+from proxy.config.units import UnixTime
 from proxy.errors import StorageError
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.policy.stored import StoredResponse
-from proxy.storage.codec import Record, Variant, VaryIndex
+from proxy.policy.variants import MOST_OFFERED, offered, offered_tag
+from proxy.storage.codec import Record, Tagged, Variant, VaryIndex, read_tags, write_tags
 
 _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
@@ -36,8 +38,9 @@ def slot_key(primary: PrimaryKey, digest: str, index: VaryIndex | None, most: in
     return VariantKey(b"slot %d of %b" % (_own(digest, most) if named is None else named, primary))
 
 
-def with_variant(index: VaryIndex, spec: tuple[bytes, ...], digest: str, most: int) -> VaryIndex:
-    """Return the index of a resource that has this variant, too."""
+def with_variant(index: VaryIndex, stored: StoredResponse, until: UnixTime, digest: str, most: int) -> VaryIndex:
+    """Return the index of a resource that has this variant, too, which is kept until then."""
+    spec = stored.terms.vary
     specs = (spec, *(other for other in index.specs if other != spec))[:_MOST_SPECS]
     slots = {short: slot for short, slot in index.slots.items() if slot < most}
     short = digest[:_SHORT]
@@ -46,7 +49,30 @@ def with_variant(index: VaryIndex, spec: tuple[bytes, ...], digest: str, most: i
         taken = set(slots.values())
         free = next((slot for slot in ((own + step) % most for step in range(most)) if slot not in taken), own)
         slots = {other: slot for other, slot in slots.items() if slot != free} | {short: free}
-    return VaryIndex(index.generation, specs, slots)
+    tagged = [one for one in read_tags(index.tags) if one.variant in slots and one.variant != short]
+    if (tag := offered_tag(stored)) is not None:
+        tagged = [Tagged(tag, short, until), *(one for one in tagged if one.tag != tag)]
+    return VaryIndex(index.generation, specs, slots, write_tags(tagged[:MOST_OFFERED]))
+
+
+def tags_of(index: VaryIndex, now: UnixTime) -> tuple[bytes, ...]:
+    """Return the tags by which the origin may name a variant that should still be there."""
+    return offered(one.tag for one in read_tags(index.tags) if one.until > now)
+
+
+def place_of(primary: PrimaryKey, tag: bytes, index: VaryIndex, most: int) -> VariantKey | None:
+    """Return the key under which the variant with this tag would lie."""
+    variant = next((one.variant for one in read_tags(index.tags) if one.tag == tag), None)
+    return None if variant is None else slot_key(primary, variant, index, most)
+
+
+def tagged(
+    index: Record | StorageError | None, record: Record | StorageError | None, tag: bytes
+) -> StoredResponse | None:
+    """Return the variant that lies in a slot, where it is of this index and still has that tag."""
+    if not isinstance(index, VaryIndex) or not isinstance(record, Variant) or record.generation != index.generation:
+        return None
+    return record.response if offered_tag(record.response) == tag else None
 
 
 def selected(index: VaryIndex, found: Iterable[tuple[Record | StorageError | None, str]]) -> StoredResponse | None:

@@ -16,7 +16,9 @@ from proxy.config.model import SetCookie
 from proxy.errors import UpstreamUnreachable
 from proxy.message.framing import Length
 from proxy.sites import rules_of
+from proxy.storage.responses import Responses
 from tests.exchange.making import Bench, Gate, coming, request, settled, whole
+from tests.exchange.remotes import Counting, remote
 
 FILE = Path(__file__).parents[2] / "config" / "rfc9111.yaml"
 FRESH = "cache-control: max-age=60"
@@ -308,6 +310,11 @@ ENGLISH, GERMAN, FRENCH = (request("/page", f"accept-language: {language}") for 
 VARY = "vary: accept-language"
 
 
+@pytest.fixture(params=["memory", "storage"])
+def place(request: pytest.FixtureRequest) -> Responses | None:
+    return None if request.param == "memory" else remote(Counting())
+
+
 async def two_variants(*answers: Any, **rules: Any) -> Bench:
     bench = Bench(
         whole(FRESH, VARY, 'etag: "en"', body=b"hello"), whole(FRESH, VARY, 'etag: "de"', body=b"hallo"), **rules
@@ -322,8 +329,8 @@ async def two_variants(*answers: Any, **rules: Any) -> Bench:
 
 @pytest.mark.rfc(9111, "4.3.1")
 @pytest.mark.rfc(9111, "4.3.4")
-async def test_a_304_names_the_variant_that_answers_another_request() -> None:
-    bench = await two_variants(whole(FRESH, VARY, 'etag: "en"', "x-a: 1", status=304), **letter())
+async def test_a_304_names_the_variant_that_answers_another_request(place: Responses | None) -> None:
+    bench = await two_variants(whole(FRESH, VARY, 'etag: "en"', "x-a: 1", status=304), storage=place, **letter())
     french = await bench.ask(FRENCH)
     assert bench.origin.fields().get(b"if-none-match") == b'"de", "en"'
     assert french.got == (200, b"hello", True)
@@ -334,9 +341,9 @@ async def test_a_304_names_the_variant_that_answers_another_request() -> None:
 
 
 @pytest.mark.rfc(9111, "4.3.2")
-async def test_the_clients_own_precondition_is_answered_from_the_variant_named() -> None:
+async def test_the_clients_own_precondition_is_answered_from_the_variant_named(place: Responses | None) -> None:
     answers = [whole(FRESH, VARY, 'etag: "en"', status=304), whole(FRESH, VARY, 'etag: "de"', status=304)]
-    bench = await two_variants(*answers, **letter())
+    bench = await two_variants(*answers, storage=place, **letter())
     asked = request("/page", "accept-language: fr", 'if-none-match: "en"')
     assert (await bench.ask(asked)).status == 304
     other = request("/page", "accept-language: it", 'if-none-match: "en"')
@@ -345,16 +352,18 @@ async def test_the_clients_own_precondition_is_answered_from_the_variant_named()
 
 @pytest.mark.rfc(9111, "4.3.3")
 @pytest.mark.parametrize("lines", [[], ['etag: "it"'], ['etag: "en"', "cache-control: no-store"]])
-async def test_a_304_that_names_none_of_them_is_asked_again(lines: list[str]) -> None:
-    bench = await two_variants(whole(VARY, *lines, status=304), whole(FRESH, VARY, body=b"salut"), **letter())
+async def test_a_304_that_names_none_of_them_is_asked_again(place: Responses | None, lines: list[str]) -> None:
+    bench = await two_variants(
+        whole(VARY, *lines, status=304), whole(FRESH, VARY, body=b"salut"), storage=place, **letter()
+    )
     french = await bench.ask(FRENCH)
     assert french.got == (200, b"salut", True)
     assert b"if-none-match" not in bench.origin.fields()
 
 
 @pytest.mark.rfc(9111, "4.3.3")
-async def test_a_200_answers_and_is_a_variant_of_its_own() -> None:
-    bench = await two_variants(whole(FRESH, VARY, body=b"salut"), **letter())
+async def test_a_200_answers_and_is_a_variant_of_its_own(place: Responses | None) -> None:
+    bench = await two_variants(whole(FRESH, VARY, body=b"salut"), storage=place, **letter())
     assert (await bench.ask(FRENCH)).content == b"salut"
     assert (await bench.ask(FRENCH)).cache_status == "hit; ttl=60"
 
@@ -363,3 +372,52 @@ async def test_variants_are_not_offered_unless_it_is_set() -> None:
     bench = await two_variants(whole(FRESH, VARY, body=b"salut"))
     await bench.ask(FRENCH)
     assert b"if-none-match" not in bench.origin.fields()
+
+
+@pytest.mark.rfc(9111, "4.3.1")
+async def test_a_proxy_offers_the_variants_that_another_has_stored() -> None:
+    backend = Counting()
+    first = await two_variants(storage=remote(backend), **letter())
+    named = whole(FRESH, VARY, 'etag: "en"', status=304)
+    second = Bench(named, storage=remote(backend), **letter())
+    second.clock.turn(2)
+    backend.trips.clear()
+    french = await second.ask(FRENCH)
+    assert second.origin.fields().get(b"if-none-match") == b'"de", "en"'
+    assert (french.got, french.cache_status) == ((200, b"hello", True), "fwd=vary-miss; fwd-status=304; ttl=60; stored")
+    assert len(backend.trips) == 2, "one to look, and one for the variant that the origin names"
+    backend.trips.clear()
+    for bench, asked, body in ((second, FRENCH, b"hello"), (first, GERMAN, b"hallo"), (first, FRENCH, b"hello")):
+        assert (await bench.ask(asked)).content == body
+    assert [len(keys) for keys in backend.trips] == [2, 2, 2], "a hit is one trip, to the index and to the variant"
+
+
+@pytest.mark.rfc(9111, "4.3.3")
+async def test_a_variant_that_the_storage_has_lost_is_asked_for_in_whole() -> None:
+    backend = Counting()
+    bench = await two_variants(
+        whole(FRESH, VARY, 'etag: "en"', status=304),
+        whole(FRESH, VARY, 'etag: "en"', body=b"hello"),
+        storage=remote(backend),
+        **letter(),
+    )
+    for name in [name for name in backend._slots if bytes.fromhex(name.removeprefix("page.")).startswith(b"slot")]:
+        await backend.delete(name)
+    french = await bench.ask(FRENCH)
+    assert (french.got, french.cache_status) == ((200, b"hello", True), "fwd=vary-miss; fwd-status=200; ttl=60; stored")
+    assert b"if-none-match" in bench.origin.fields(-2)
+    assert b"if-none-match" not in bench.origin.fields()
+    assert (await bench.ask(FRENCH)).cache_status == "hit; ttl=60"
+
+
+@pytest.mark.rfc(9111, "4.4")
+async def test_a_variant_made_invalid_while_the_origin_was_asked_is_not_stored_again(place: Responses | None) -> None:
+    gate = Gate()
+    bench = await two_variants(gate, whole(status=204), storage=place, **letter())
+    french = bench.start(FRENCH)
+    await settled()
+    await bench.ask(request("/page", method="POST"))
+    bench.give(whole(FRESH, VARY, body=b"salut"))
+    gate.open(whole(FRESH, VARY, 'etag: "en"', status=304))
+    await settled()
+    assert french.got == (200, b"salut", True)

@@ -14,7 +14,18 @@ from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse
-from proxy.storage.codec import DamagedRecordError, GroupMark, Record, Variant, VaryIndex, decode, encode
+from proxy.storage.codec import (
+    DamagedRecordError,
+    GroupMark,
+    Record,
+    Tagged,
+    Variant,
+    VaryIndex,
+    decode,
+    encode,
+    read_tags,
+    write_tags,
+)
 from tests.storage.test_responses import stored
 
 KEY = PrimaryKey(b"4:site3:/a?")
@@ -26,14 +37,24 @@ def part(body: bytes, extent: Extent) -> StoredResponse:
     return StoredResponse(206, whole.head, body, whole.terms, extent)
 
 
+TAGGED = Tagged(b'"\xe9"', "ab" * 8, UnixTime(1000.5))
+
 RECORDS: dict[str, Record] = {
     "response": stored(b"a page" * 9, (b"accept-language",)),
     "variant": Variant(b"0f", "ab" * 32, stored(b"hola")),
     "part": part(b"of a page", Extent(10, 18, 100)),
     "group": GroupMark(UnixTime(1000.5)),
     "index": VaryIndex(b"0f", ((b"accept-language",), (b"cookie", b"x-device")), {"ab" * 8: 5}),
+    "index-with-tags": VaryIndex(b"0f", ((b"accept-language",),), {"ab" * 8: 5}, write_tags([TAGGED])),
 }
 BY_NAME = [pytest.param(record, id=name) for name, record in RECORDS.items()]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
 
 
 def plain(record: Record) -> object:
@@ -74,6 +95,23 @@ def test_what_an_older_version_did_not_know_is_not_so(name: str) -> None:
     read = decode(KEY, encode(KEY, marked))
     assert isinstance(read, StoredResponse)
     assert getattr(read.terms, name) is True
+
+
+def test_tags_are_read_as_they_were_written() -> None:
+    assert read_tags(write_tags([TAGGED, TAGGED])) == (TAGGED, TAGGED)
+    assert write_tags([]) == b"", "as an older version writes it"
+    assert read_tags(b"") == ()
+
+
+@given(st.binary(max_size=20) | st.builds(lambda value: json.dumps(value).encode(), VALUES))
+@example(b'[["a","ab","soon"]]')
+@example(b'[["a","ab"]]')
+@example(b'[["a","ab",1e400]]')
+@example('[["\u20ac","ab",1]]'.encode())
+@example(b'[["a","ab",1%b]]' % (b"0" * 400))
+@example(b"[" * 100_000)
+def test_tags_that_say_anything_are_whole_or_none(data: bytes) -> None:
+    assert all(isinstance(one, Tagged) for one in read_tags(data))
 
 
 @pytest.mark.parametrize("record", BY_NAME)
@@ -118,11 +156,6 @@ def test_a_checksum_that_is_right_makes_no_record(rest: bytes) -> None:
         decode(KEY, sealed(rest))
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
 FIELDS = ["status", "born", "lifetime", "explicit", "while", "if_error", "etag", "vary", "generation", "specs", "slots"]
 FIELDS += ["until"]
 

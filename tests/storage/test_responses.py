@@ -220,7 +220,7 @@ def test_nothing_is_stored_where_nothing_is_to_be() -> None:
     assert not nowhere.store(PAGE, asking(), stored(), LATER, now)
     assert nowhere.select(PAGE, asking(), now) is None
     assert list(nowhere.vary_specs(PAGE, now)) == []
-    assert list(nowhere.variants(PAGE, now)) == []
+    assert list(nowhere.tags(PAGE, now)) == []
     assert not nowhere.invalidate(PAGE)
 
 
