@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from proxy.exchange.searches import Searches
 from proxy.message.heads import Request
@@ -15,10 +17,17 @@ from proxy.policy.rules import Rules
 from proxy.policy.search import NO_VARY_SEARCH, SearchVariance, search_variance
 from proxy.policy.stored import StoredResponse
 from proxy.storage.responses import Responses
-from proxy.upstream.client import Origin
+from proxy.upstream.connection import Answer, Ask
 
 NONE = "-"
 """In logs and metrics, the site of the hosts that no site names, and the route of requests that take none."""
+
+
+class Origin(Protocol):
+    """Whoever answers what is not stored."""
+
+    async def send(self, ask: Ask) -> Answer:
+        """Return the final response; raise UpstreamError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +50,17 @@ class Route:
     """Nothing is looked up, and nothing stored."""
     is_ours: bool = True
     """Else the request is for a host that is not, and goes nowhere."""
+    hits: Counter[tuple[bytes, int]] = field(default_factory=Counter, init=False, compare=False)
+    """Plain hits by method and status, each counted here by whoever answers it."""
 
     def key(self, request: Request) -> PrimaryKey:
         """Return the key of the resource that a request of this route is for."""
         known = None if self.searches is None else self.searches.find(self._path(request))
         return self._key(request, known)
+
+    def known_variance(self, request: Request) -> SearchVariance | None:
+        """Return what is known of the queries of a request's path; None where all of them differ."""
+        return None if self.searches is None else self.searches.find(self._path(request))
 
     def plain_key(self, request: Request) -> PrimaryKey:
         """Return the key of what says nothing of its query."""
@@ -102,8 +117,12 @@ class Site:
     @property
     def storages(self) -> tuple[Responses, ...]:
         """Everywhere that its pages are stored."""
-        routes = (self.otherwise, *(route for _, route in self.routes))
-        return tuple({id(route.responses): route.responses for route in routes}.values())
+        return tuple({id(route.responses): route.responses for route in self.every}.values())
+
+    @property
+    def every(self) -> tuple[Route, ...]:
+        """All of its routes, in order."""
+        return (*(route for _, route in self.routes), self.otherwise)
 
 
 class Sites:
@@ -114,6 +133,9 @@ class Sites:
         site = otherwise or named[0][1]
         self._nowhere = replace(site.otherwise, site=NONE, name=NONE, bypass=True, is_ours=False)
         self._nobody = Site((), self._nowhere)
+        sites = {id(one): one for one in (*(one for _, one in named), site)}.values()
+        self.routes = tuple(route for one in sites for route in one.every)
+        """Every route there is."""
         self._table = HostTable(named, otherwise or self._nobody)
         self._allowed = allowed or Hosts(("*",))
         simple = not named and otherwise is not None and not otherwise.routes and self._allowed.every

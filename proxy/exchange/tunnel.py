@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from proxy.exchange.client import Client
 from proxy.message.fields import RawField
 from proxy.upstream.body import ResponseBody
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection import TunnelEnd
 
 
 class Tunnel:
     """Both ends of a switched connection: the sink of what the origin sends, and the far end of the client's."""
 
-    def __init__(
-        self, client: Client, body: ResponseBody, connection: UpstreamConnection, done: Callable[[int], None]
-    ) -> None:
+    def __init__(self, client: Client, body: ResponseBody, connection: TunnelEnd, done: Callable[[int], None]) -> None:
         self._client = client
         self._body = body
         self._connection = connection

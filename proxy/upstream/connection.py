@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import cast
+from typing import Protocol, cast
 
 from proxy.config.model import UpstreamTimeouts
 from proxy.deadlines import NEVER, Deadlines
@@ -42,6 +42,22 @@ class Ask:
     """May be sent again when a reused connection ends before the first byte: a safe method, and no body."""
 
 
+class TunnelEnd(Protocol):
+    """The origin's end of a connection whose protocol has been switched."""
+
+    on_tunnel_writable: Callable[[bool], None] | None
+    """Told when the origin stops, and begins again, to take what comes through the tunnel."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the origin."""
+
+    def write_eof(self) -> None:
+        """The client says no more."""
+
+    def close(self) -> None:
+        """The client is gone."""
+
+
 @dataclass(slots=True)
 class Answer:
     """The final response to an Ask."""
@@ -49,7 +65,7 @@ class Answer:
     response: Response
     body: ResponseBody
     framing: Framing
-    tunnel: UpstreamConnection | None = None
+    tunnel: TunnelEnd | None = None
     """After 101: the connection to send the client's bytes through."""
 
 
