@@ -1,6 +1,7 @@
 """Which parameters of a query make no difference, as the origin says in No-Vary-Search?
 
-The field is that of draft-ietf-httpbis-no-vary-search. What cannot be read, or says what we do not know, says nothing.
+The field is that of draft-ietf-httpbis-no-vary-search, whose later versions know no ``params`` without a list. What
+does not say one thing says nothing; keys of the field that we do not know may only allow more.
 """
 
 from __future__ import annotations
@@ -14,16 +15,14 @@ import http_sf
 
 NO_VARY_SEARCH = b"no-vary-search"
 
-_KNOWN = frozenset(("key-order", "params", "except"))
-
 
 @dataclass(frozen=True, slots=True)
 class SearchVariance:
     """What of a query tells pages apart."""
 
-    ignored: frozenset[bytes] | None
+    ignored: frozenset[str] | None
     """Names of parameters, decoded; None for all of them."""
-    excepted: frozenset[bytes] = frozenset()
+    excepted: frozenset[str] = frozenset()
     """Of all, those that count."""
     ordered: bool = True
     """The order of parameters of different names counts."""
@@ -42,7 +41,7 @@ class SearchVariance:
             kept.sort(key=lambda named: named[0])
         return b"%b?%b#%b" % (path, b"&".join([pair for _, pair in kept]), self._digest())
 
-    def _counts(self, name: bytes) -> bool:
+    def _counts(self, name: str) -> bool:
         return name in self.excepted if self.ignored is None else name not in self.ignored
 
     def _digest(self) -> bytes:
@@ -50,9 +49,9 @@ class SearchVariance:
         return blake2b(repr(said).encode(), digest_size=8).hexdigest().encode()
 
 
-def parameter_name(pair: bytes) -> bytes:
-    """Return the decoded name of a parameter."""
-    return unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" "))
+def parameter_name(pair: bytes) -> str:
+    """Return the decoded name of a parameter; what is no UTF-8 in it is U+FFFD, as forms are read."""
+    return unquote_to_bytes(pair.partition(b"=")[0].replace(b"+", b" ")).decode("utf-8", "replace")
 
 
 def search_variance(value: bytes | None) -> SearchVariance | None:
@@ -67,20 +66,19 @@ def search_variance(value: bytes | None) -> SearchVariance | None:
 
 
 def _variance(said: dict[str, object]) -> SearchVariance | None:
-    """Return what a dictionary says; ValueError where it says something else."""
-    unordered, params = said.get("key-order", False), said.get("params", False)
-    if not said.keys() <= _KNOWN or not isinstance(unordered, bool):
-        raise ValueError("not a variance")
-    if "except" in said and params is not True:
-        raise ValueError("except, and not all are ignored")
-    excepted = _names(said["except"]) if "except" in said else frozenset()
-    ignored = None if params is True else frozenset() if params is False else _names(params)
-    if ignored == frozenset() and not unordered:
-        return None
-    return SearchVariance(ignored, excepted, not unordered)
+    """Return what a dictionary says; ValueError where it does not say one thing."""
+    unordered = said.get("key-order", False)
+    if not isinstance(unordered, bool):
+        raise ValueError("no boolean")
+    if "except" in said:
+        if "params" in said:
+            raise ValueError("both")
+        return SearchVariance(None, _names(said["except"]), not unordered)
+    ignored = _names(said.get("params", []))
+    return SearchVariance(ignored, ordered=not unordered) if ignored or unordered else None
 
 
-def _names(members: object) -> frozenset[bytes]:
+def _names(members: object) -> frozenset[str]:
     if not isinstance(members, list):
         raise ValueError("not a list")
     names = [item for item, _ in members]

@@ -15,7 +15,7 @@ from tests.exchange.remotes import Counting, remote
 
 FRESH = "cache-control: max-age=60"
 UTM = 'no-vary-search: params=("utm")'
-ALL = "no-vary-search: params"
+ALL = "no-vary-search: except=()"
 
 
 def searching(**changes: Any) -> dict[str, Any]:
@@ -71,7 +71,7 @@ async def test_a_page_that_says_nothing_is_for_its_url_alone(bench: Bench) -> No
 
 
 async def test_an_error_that_says_nothing_is_for_its_url_alone_and_changes_nothing(bench: Bench) -> None:
-    keep = 'no-vary-search: params, except=("id")'
+    keep = 'no-vary-search: except=("id")'
     bench.give(whole(FRESH, keep, body=b"1"), whole(FRESH, status=404, body=b"none"))
     assert await bodies(bench, "/p?id=1", "/p?id=2&x", "/p?id=1&x") == [b"1", b"none", b"1"]
     bench.give(whole(FRESH, keep, body=b"2"))
@@ -183,7 +183,7 @@ async def test_parameters_that_the_operator_ignores_are_ignored_besides() -> Non
 
 def test_what_is_known_of_paths_is_bounded() -> None:
     searches = Searches()
-    variance = search_variance(b"params")
+    variance = search_variance(b"except=()")
     for number in range(_REMEMBERED + 1):
         searches.learn(PrimaryKey(b"%d" % number), variance)
         searches.find(PrimaryKey(b"0"))
