@@ -6,32 +6,45 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.config.model import CacheOptions, FileOptions
+from proxy.config.model import CacheOptions, FileOptions, SharedOptions
 from proxy.config.wording import closest, listed
 
 _CLASSES: Mapping[str, str] = {
     "locmem": "locmem.LocMemCache",
     "dummy": "dummy.DummyCache",
+    "shared": "shared.SharedMemoryCache",
     "filebased": "filebased.FileBasedCache",
     "redis": "redis.RedisCache",
     "pymemcache": "memcached.PyMemcacheCache",
     "pylibmc": "memcached.PyLibMCCache",
     "db": "db.DatabaseCache",
 }
-_PACKAGES = ("django.core.cache.backends", "proxy.storage.backends")
+_OURS = "proxy.storage.backends"
+_PACKAGES = ("django.core.cache.backends", _OURS)
+_NOT_DJANGOS = frozenset({"shared"})
 _OTHER_NAMES = {"file": "filebased", "memcached": "pymemcache", "database": "db"}
 
 BACKENDS: Mapping[str, str] = {
     **{name: name for name in _CLASSES},
     **_OTHER_NAMES,
-    **{f"{package}.{path}": name for package in _PACKAGES for name, path in _CLASSES.items()},
+    **{
+        f"{package}.{path}": name
+        for package in _PACKAGES
+        for name, path in _CLASSES.items()
+        if package == _OURS or name not in _NOT_DJANGOS
+    },
 }
 """Every spelling of a backend of ours, and the one that the configuration keeps."""
 
 BACKEND = f"{listed(_CLASSES)}, or the dotted path of a class"
 
-_OPTIONS: Mapping[str, Any] = {"locmem": CacheOptions, "dummy": CacheOptions, "filebased": FileOptions}
-_ONE_PLACE = frozenset({"locmem", "dummy", "filebased", "db"})
+_OPTIONS: Mapping[str, Any] = {
+    "locmem": CacheOptions,
+    "dummy": CacheOptions,
+    "filebased": FileOptions,
+    "shared": SharedOptions,
+}
+_ONE_PLACE = frozenset({"locmem", "dummy", "shared", "filebased", "db"})
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)+")
 _SERIALIZERS = frozenset({"typed", "pickle"})
 _NOT_THEIRS = frozenset({"django", "proxy"})

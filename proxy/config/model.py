@@ -198,7 +198,17 @@ class FileOptions:
     """Of all files together."""
 
 
-Options = CacheOptions | FileOptions | Mapping[str, object]
+@dataclass(frozen=True, slots=True)
+class SharedOptions:
+    """``OPTIONS`` of a cache that processes share, with Django's names."""
+
+    MAX_ENTRIES: int | None = None
+    CULL_FREQUENCY: int = 3
+    MAX_BYTES: Bytes | None = None
+    """What its file never outgrows; ``null`` takes what fits in its place, 256 MiB at most."""
+
+
+Options = CacheOptions | FileOptions | SharedOptions | Mapping[str, object]
 """Of a cache that something else keeps (a server, a database, an operator's class): plain values, which it judges."""
 
 
@@ -312,6 +322,8 @@ DEFAULT_CACHES: Mapping[str, CacheConfig] = {
     "default": CacheConfig(BACKEND="locmem", OPTIONS=CacheOptions(MAX_ENTRIES=None)),
 }
 """Without a ``CACHES`` setting: process memory, bounded in bytes only."""
+SHARED_CACHES: Mapping[str, CacheConfig] = {"default": CacheConfig(BACKEND="shared", OPTIONS=SharedOptions())}
+"""Without a ``CACHES`` setting, where there are several workers: memory that they share."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from proxy.config.model import (
     NormalizeConfig,
     QueryConfig,
     RouteConfig,
+    SharedOptions,
     SiteConfig,
     UpstreamConfig,
     UpstreamTimeouts,
@@ -259,6 +260,9 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (FileOptions, "MAX_ENTRIES"): _COUNT,
     (FileOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,
     (FileOptions, "MAX_BYTES"): _LARGE,
+    (SharedOptions, "MAX_ENTRIES"): _COUNT,
+    (SharedOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,
+    (SharedOptions, "MAX_BYTES"): _LARGE,
 }
 
 SHORTHAND: Mapping[type, str] = {UpstreamConfig: "url", AdminConfig: "listen"}

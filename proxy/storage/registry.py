@@ -16,6 +16,7 @@ _DJANGO = "django.core.cache.backends."
 SHORT_NAMES: Mapping[str, str] = {
     "locmem": f"{_OURS}locmem.LocMemCache",
     "dummy": f"{_OURS}dummy.DummyCache",
+    "shared": f"{_OURS}shared.SharedMemoryCache",
     "file": f"{_OURS}filebased.FileBasedCache",
     "filebased": f"{_OURS}filebased.FileBasedCache",
     "db": f"{_OURS}db.DatabaseCache",
