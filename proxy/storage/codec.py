@@ -15,15 +15,16 @@ from math import isfinite, nextafter
 from typing import Any, assert_never
 from zlib import crc32
 
-from proxy.config.units import Seconds, UnixTime
+from msgspec import MsgspecError, Struct
+from msgspec.msgpack import Decoder, Encoder
+
+from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse, Terms
 
-_FORM = b"scp2"
-"""Sitecache page, form 2; what changes the form changes the number, and older ones become misses."""
-_MARKS = ("unsaid", "immutable")
-"""Of the terms: those that are written only where they are true."""
+_FORM = b"scp3"
+"""Sitecache page, form 3; what changes the form changes the number, and older ones become misses."""
 _SUM = struct.Struct(">I")
 _SIZES = struct.Struct(">III")
 _START = len(_FORM) + _SUM.size
@@ -84,26 +85,66 @@ class GroupMark:
 Record = StoredResponse | VaryIndex | Variant | GroupMark
 
 
+# What stands in a record beside its head and body: MessagePack, read in C and with the types that are written here. A
+# hit reads one (0.4 us, where JSON and the same checks in Python took 7). Terms are written with their names, so that
+# one that an older version did not know has its default.
+
+
+class _Page(Struct, tag=0, array_like=True, frozen=True, gc=False):
+    """Of a response."""
+
+    status: int
+    terms: Terms
+    extent: tuple[int, int, int] | None
+
+
+class _Variant(Struct, tag=1, array_like=True, frozen=True, gc=False):
+    """Of a variant."""
+
+    status: int
+    terms: Terms
+    extent: tuple[int, int, int] | None
+    generation: bytes
+    digest: str
+
+
+class _Index(Struct, tag=2, array_like=True, frozen=True, gc=False):
+    """Of an index, all but its tags."""
+
+    generation: bytes
+    specs: tuple[tuple[bytes, ...], ...]
+    slots: dict[str, int]
+
+
+class _Mark(Struct, tag=3, array_like=True, frozen=True, gc=False):
+    """Of a group."""
+
+    until: float
+
+
+_encoder = Encoder()
+_decoder: Decoder[_Page | _Variant | _Index | _Mark] = Decoder(_Page | _Variant | _Index | _Mark)
+
+
 def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
     """Write a record that is stored under this key."""
     head = body = b""
-    meta: dict[str, object]
+    meta: _Page | _Variant | _Index | _Mark
     match record:
         case StoredResponse():
-            meta = _response_out(record)
+            meta = _Page(record.status, record.terms, _numbers(record.extent))
             head, body = record.head, record.body
         case Variant(generation, digest, response):
-            meta = {"generation": _text(generation), "variant": digest, **_response_out(response)}
+            meta = _Variant(response.status, response.terms, _numbers(response.extent), generation, digest)
             head, body = response.head, response.body
         case VaryIndex(generation, specs, slots, tags):
-            names = [[_text(name) for name in spec] for spec in specs]
-            meta = {"generation": _text(generation), "specs": names, "slots": dict(slots)}
+            meta = _Index(generation, specs, dict(slots))
             body = tags
         case GroupMark(until):
-            meta = {"until": until}
+            meta = _Mark(until)
         case never:
             assert_never(never)
-    said = json.dumps(meta, separators=(",", ":")).encode()
+    said = _encoder.encode(meta)
     rest = b"".join((_SIZES.pack(len(key), len(said), len(head)), key, said, head, body))
     return b"".join((_FORM, _SUM.pack(crc32(rest)), rest))
 
@@ -114,7 +155,7 @@ def decode(key: PrimaryKey | VariantKey, data: bytes) -> Record:
         raise DamagedRecordError("not a record of this form, or damaged")
     try:
         return _read(key, data)
-    except (struct.error, ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
+    except (struct.error, MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         # Its checksum is right: somebody else, or another version of us, wrote it.
         raise DamagedRecordError(f"not a record of ours: {error}") from error
 
@@ -129,23 +170,38 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
         raise DamagedRecordError("stored under another key")
     if body_at > len(data):
         raise DamagedRecordError("shorter than it says")
-    meta = _a(dict, json.loads(data[meta_at:head_at]))
-    if "specs" in meta:
-        return _index(meta, data[body_at:])
-    if "until" in meta:
-        return GroupMark(UnixTime(_number(meta["until"])))
-    body = data[body_at:]
-    extent = _extent(meta["extent"], len(body)) if "extent" in meta else None
-    response = StoredResponse(_a(int, meta["status"]), data[head_at:body_at], body, _terms(meta), extent)
-    if "variant" in meta:
-        return Variant(_bytes(meta["generation"]), _a(str, meta["variant"]), response)
-    return response
+    meta = _decoder.decode(data[meta_at:head_at])
+    match meta:
+        case _Page():
+            return _response(meta, data[head_at:body_at], data[body_at:])
+        case _Variant(generation=generation, digest=digest):
+            return Variant(generation, digest, _response(meta, data[head_at:body_at], data[body_at:]))
+        case _Index(generation, specs, slots):
+            return VaryIndex(generation, specs, slots, data[body_at:])
+        case _Mark(until):
+            return GroupMark(UnixTime(_number(until)))
+        case never:
+            assert_never(never)
 
 
-def _index(meta: Mapping[str, Any], tags: bytes) -> VaryIndex:
-    specs = tuple(tuple(map(_bytes, _a(list, spec))) for spec in _a(list, meta["specs"]))
-    slots = {digest: _a(int, slot) for digest, slot in _a(dict, meta["slots"]).items()}
-    return VaryIndex(_bytes(meta["generation"]), specs, slots, tags)
+def _response(meta: _Page | _Variant, head: bytes, body: bytes) -> StoredResponse:
+    terms = meta.terms
+    # Where one of them is not finite, the sum is not.
+    _number(terms.born + terms.lifetime + terms.stale_while_revalidate + (terms.stale_if_error or 0.0))
+    extent = None if meta.extent is None else _extent(meta.extent, len(body))
+    return StoredResponse(meta.status, head, body, terms, extent)
+
+
+def _numbers(extent: Extent | None) -> tuple[int, int, int] | None:
+    return None if extent is None else (extent.first, extent.last, extent.complete)
+
+
+def _extent(numbers: tuple[int, int, int], size: int) -> Extent:
+    """Return which part of a representation a partial response says its body is; ValueError where it cannot be."""
+    extent = Extent(*numbers)
+    if not 0 <= extent.first <= extent.last < extent.complete or extent.size != size:
+        raise ValueError("an extent that is not that of the body")
+    return extent
 
 
 def write_tags(tagged: Sequence[Tagged]) -> bytes:
@@ -165,53 +221,6 @@ def read_tags(data: bytes) -> tuple[Tagged, ...]:
 def _tagged(value: object) -> Tagged:
     tag, variant, until = _a(list, value)
     return Tagged(_bytes(tag), _a(str, variant), UnixTime(_number(until)))
-
-
-def _extent(value: object, size: int) -> Extent:
-    """Return which part of a representation a partial response says its body is; ValueError where it cannot be."""
-    first, last, complete = (_a(int, number) for number in _a(list, value))
-    extent = Extent(first, last, complete)
-    if not 0 <= first <= last < complete or extent.size != size:
-        raise ValueError("an extent that is not that of the body")
-    return extent
-
-
-def _response_out(response: StoredResponse) -> dict[str, object]:
-    terms = response.terms
-    extent = response.extent
-    partial = {} if extent is None else {"extent": [extent.first, extent.last, extent.complete]}
-    return {
-        **partial,
-        "status": response.status,
-        "born": terms.born,
-        "lifetime": terms.lifetime,
-        "explicit": terms.explicit,
-        "no_cache": terms.no_cache,
-        "must_revalidate": terms.must_revalidate,
-        "while": terms.stale_while_revalidate,
-        "if_error": terms.stale_if_error,
-        "etag": None if terms.etag is None else _text(terms.etag),
-        "modified": None if terms.last_modified is None else _text(terms.last_modified),
-        "vary": [_text(name) for name in terms.vary],
-        **{name: True for name in _MARKS if getattr(terms, name)},
-    }
-
-
-def _terms(meta: Mapping[str, Any]) -> Terms:
-    if_error, etag, modified = meta["if_error"], meta["etag"], meta["modified"]
-    return Terms(
-        born=UnixTime(_number(meta["born"])),
-        lifetime=Seconds(_number(meta["lifetime"])),
-        explicit=_a(bool, meta["explicit"]),
-        no_cache=_a(bool, meta["no_cache"]),
-        must_revalidate=_a(bool, meta["must_revalidate"]),
-        stale_while_revalidate=Seconds(_number(meta["while"])),
-        stale_if_error=None if if_error is None else Seconds(_number(if_error)),
-        etag=None if etag is None else _bytes(etag),
-        last_modified=None if modified is None else _bytes(modified),
-        vary=tuple(map(_bytes, _a(list, meta["vary"]))),
-        **{name: _a(bool, meta.get(name, False)) for name in _MARKS},
-    )
 
 
 def _a(kind: type[Any], value: object) -> Any:

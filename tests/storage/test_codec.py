@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from zlib import crc32
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey
 from proxy.policy.ranges import Extent
-from proxy.policy.stored import StoredResponse
+from proxy.policy.stored import StoredResponse, Terms
 from proxy.storage.codec import (
     DamagedRecordError,
     GroupMark,
@@ -83,18 +83,21 @@ def test_a_part_that_contradicts_itself_is_damaged(extent: Extent) -> None:
 
 
 def test_a_record_without_an_extent_is_a_complete_response() -> None:
-    assert b'"extent"' not in encode(KEY, stored(b"a page"))
     assert plain(decode(KEY, encode(KEY, stored(b"a page")))) == plain(stored(b"a page"))
 
 
 @pytest.mark.parametrize("name", ["unsaid", "immutable"])
 def test_what_an_older_version_did_not_know_is_not_so(name: str) -> None:
-    plainly = stored(b"a page")
-    assert f'"{name}"'.encode() not in encode(KEY, plainly)
-    marked = StoredResponse(200, plainly.head, plainly.body, replace(plainly.terms, **{name: True}))
-    read = decode(KEY, encode(KEY, marked))
-    assert isinstance(read, StoredResponse)
-    assert getattr(read.terms, name) is True
+    before, meta, behind = inside(encode(KEY, stored(b"a page")))
+    terms = meta[TERMS]
+    assert isinstance(terms, dict)
+    terms[name] = True
+    marked = decode(KEY, composed(before, meta, behind))
+    del terms[name]
+    plainly = decode(KEY, composed(before, meta, behind))
+    assert isinstance(marked, StoredResponse)
+    assert isinstance(plainly, StoredResponse)
+    assert [getattr(marked.terms, name), getattr(plainly.terms, name)] == [True, False]
 
 
 def test_tags_are_read_as_they_were_written() -> None:
@@ -147,7 +150,7 @@ def test_a_record_that_was_changed_is_damaged(mutation: tuple[bytes, bytes]) -> 
 
 def sealed(rest: bytes) -> bytes:
     """Return a record with this inside, and the checksum that belongs to it: somebody knows how they are written."""
-    return b"scp2" + crc32(rest).to_bytes(4) + rest
+    return b"scp3" + crc32(rest).to_bytes(4) + rest
 
 
 @given(st.binary(max_size=80))
@@ -156,29 +159,47 @@ def test_a_checksum_that_is_right_makes_no_record(rest: bytes) -> None:
         decode(KEY, sealed(rest))
 
 
-FIELDS = ["status", "born", "lifetime", "explicit", "while", "if_error", "etag", "vary", "generation", "specs", "slots"]
-FIELDS += ["until"]
+#: Where the terms stand in what describes a response.
+TERMS = 2
 
 
-def inside(data: bytes) -> tuple[bytes, dict[str, object], bytes]:
+def inside(data: bytes) -> tuple[bytes, list[object], bytes]:
     """Return what stands before the description of a record, the description, and what stands behind it."""
     key, meta, _ = (int.from_bytes(data[at : at + 4]) for at in (8, 12, 16))
-    return data[20 : 20 + key], json.loads(data[20 + key : 20 + key + meta]), data[20 + key + meta :]
+    return data[20 : 20 + key], msgpack.decode(data[20 + key : 20 + key + meta]), data[20 + key + meta :]
 
 
-@given(st.sampled_from(list(RECORDS.values())), st.sampled_from(FIELDS), VALUES)
-@example(RECORDS["response"], "born", 10**400)
+def composed(key: bytes, meta: object, behind: bytes) -> bytes:
+    """Return a record that says this."""
+    said = msgpack.encode(meta)
+    return sealed(len(key).to_bytes(4) + len(said).to_bytes(4) + (0).to_bytes(4) + key + said + behind)
+
+
+PLACES = st.integers(0, 5) | st.sampled_from(sorted(Terms.__annotations__))
+SAYABLE = VALUES | st.binary(max_size=5)
+
+
+@given(st.sampled_from(list(RECORDS.values())), PLACES, SAYABLE)
+@example(RECORDS["response"], "born", 2**64 - 1)
 @example(RECORDS["response"], "born", float("nan"))
+@example(RECORDS["response"], "stale_if_error", float("-inf"))
 @example(RECORDS["response"], "etag", "\u20ac")
-@example(RECORDS["index"], "slots", {"a": True})
+@example(RECORDS["index"], 3, {"a": True})
+@example(RECORDS["group"], 1, float("inf"))
 def test_a_description_that_says_anything_gives_a_whole_record_or_none(
-    record: Record, name: str, value: object
+    record: Record, place: int | str, value: object
 ) -> None:
     key, meta, behind = inside(encode(KEY, record))
-    said = json.dumps({**meta, name: value}).encode()
-    sizes = len(key).to_bytes(4) + len(said).to_bytes(4) + (0).to_bytes(4)
+    if isinstance(place, int):
+        meta[place:] = [value, *meta[place + 1 :]]
+    elif isinstance(record, StoredResponse | Variant):
+        meta[TERMS][place] = value  # type: ignore[index]  # they are a mapping
     try:
-        found = decode(KEY, sealed(sizes + key + said + behind))
+        data = composed(key, meta, behind)
+    except OverflowError:
+        return  # MessagePack has no such number
+    try:
+        found = decode(KEY, data)
     except DamagedRecordError:
         return
     if not isinstance(found, VaryIndex | GroupMark):
