@@ -27,10 +27,12 @@ from proxy.downstream.workers import Supervisor, Work, converse
 from proxy.errors import ListenError
 from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
 from proxy.ops.cache_http import add_caches
+from proxy.ops.explain_page import explain_pages
 from proxy.ops.health import Readiness, Unready, health_pages
 from proxy.ops.line_writer import LineWriter
 from proxy.ops.metrics import metrics_pages
 from proxy.ops.snapshot import Snapshot, total
+from proxy.questions import answering
 from proxy.reloads import Reloads
 from proxy.worker import Worker, clock
 
@@ -96,7 +98,10 @@ async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) 
         def readiness() -> Readiness:
             return Readiness(unready=(Unready.DRAINING,) if worker.server.draining else ())
 
-        pages = [*metrics_pages(collect), *health_pages(readiness)]
+        async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
+            return [(0, await answering(worker)(question))]
+
+        pages = [*metrics_pages(collect), *health_pages(readiness), *explain_pages(ask)]
         runners = await _start_admin(config, sockets, pages)
         _announce(sockets)
         reloading = asyncio.create_task(reloads.run())
@@ -147,7 +152,10 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
             return Readiness(unready=(Unready.DRAINING,))
         return Readiness(unready=() if supervisor.ready else (Unready.NO_WORKER,))
 
-    pages = [*metrics_pages(collect), *health_pages(readiness)]
+    async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
+        return [(each.number, each.answer) for each in await supervisor.ask(question)]
+
+    pages = [*metrics_pages(collect), *health_pages(readiness), *explain_pages(ask)]
     runners = await _start_admin(config, sockets, pages)
     starting = asyncio.create_task(supervisor.start())
     stopped = asyncio.create_task(stop.wait())
@@ -199,7 +207,10 @@ async def _serve_as_worker(config: Config, listeners: Sequence[socket.socket], c
         async def change(told: bytes) -> None:
             await worker.change(pickle.loads(told))  # noqa: S301  from our parent, over a socket pair
 
-        talking = asyncio.create_task(converse(channel, lambda: worker.snapshot().to_json().encode(), change, stop))
+        def snapshot() -> bytes:
+            return worker.snapshot().to_json().encode()
+
+        talking = asyncio.create_task(converse(channel, snapshot, change, stop, answering(worker)))
         await stop.wait()
         # Its copies too: a client that no worker will take in is better refused than left in the backlog.
         for listener in listeners:

@@ -21,6 +21,7 @@ from proxy.exchange.background import Tasks
 from proxy.exchange.collapse import Flights
 from proxy.exchange.counters import Counters
 from proxy.exchange.fetch import Fetcher
+from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.replies import Replies
 from proxy.exchange.site import Sites
 from proxy.ops.access_log import AccessLog
@@ -52,6 +53,7 @@ class _Turn:
 
     config: Config
     pages: Pages
+    sites: Sites
     flights: Flights
     fetcher: Fetcher
     driver: Driver
@@ -82,6 +84,8 @@ class Worker:
         self._counters = Counters(log)
         self._clients = Clients(config.limits.connections)
         self._replies = Replies(self._counters, clock)
+        self.last = LastFetches()
+        """What the origin was last asked for."""
         self._storing = Tasks()
         self._former: list[Driver] = []
         self._past = Snapshot({})
@@ -113,6 +117,11 @@ class Worker:
         return self._turn.config
 
     @property
+    def sites(self) -> Sites:
+        """Return the sites that it has now."""
+        return self._turn.sites
+
+    @property
     def sources(self) -> Sources:
         """Return where its numbers come from."""
         pages = self._turn.pages
@@ -134,9 +143,9 @@ class Worker:
         return sites_of(Parts(config, pages.of, origin))
 
     def _turned(self, config: Config, pages: Pages, sites: Sites, flights: Flights) -> _Turn:
-        fetcher = Fetcher(sites, flights, self._replies, clock)
+        fetcher = Fetcher(sites, flights, self._replies, clock, self.last)
         driver = Driver(sites, fetcher, flights, self._replies, self._counters, clock)
-        return _Turn(config, pages, flights, fetcher, driver)
+        return _Turn(config, pages, sites, flights, fetcher, driver)
 
     def _serving(self) -> Serving:
         config = self._turn.config

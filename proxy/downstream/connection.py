@@ -10,7 +10,6 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import cast
 
 from proxy.config.model import ClientTimeouts
@@ -18,14 +17,13 @@ from proxy.deadlines import NEVER, Deadlines
 from proxy.downstream.body import RequestBody
 from proxy.downstream.ending import Ending, untaken
 from proxy.downstream.parser import HeadLimits, HeadParser
+from proxy.downstream.trust import Networks, believe, is_trusted
 from proxy.errors import RequestError
 from proxy.exchange.client import FarEnd
 from proxy.exchange.counters import Counters
 from proxy.message.framing import NO_BODY, Framing, Length
 from proxy.message.heads import Request
-from proxy.message.hosts import canonical_host
 from proxy.message.stream import Arriving
-from proxy.policy.forwarding import trusted_scheme
 
 #: Pipelined bytes held while a response is on its way; then the client is paused.
 _PIPELINED = 64 * 1024
@@ -68,7 +66,7 @@ class Serving:
     limits: HeadLimits
     body_limit: int
     timeouts: ClientTimeouts
-    trusted: tuple[IPv4Network | IPv6Network, ...]
+    trusted: Networks
     """Peers whose forwarding fields count."""
     deadlines: Deadlines
     counters: Counters
@@ -95,7 +93,7 @@ class Connection(Ending):
         self._serving = serving
         self._timeouts = serving.timeouts
         self._parser = HeadParser(serving.limits)
-        self._trusted = _is_trusted(self._peer, serving.trusted)
+        self._trusted = is_trusted(self._peer, serving.trusted)
 
     # The loop's side.
 
@@ -109,7 +107,7 @@ class Connection(Ending):
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._peer = str(name[0])
-        self._trusted = _is_trusted(self._peer, serving.trusted)
+        self._trusted = is_trusted(self._peer, serving.trusted)
         self.deadline = serving.deadlines.now + serving.timeouts.idle
         if len(serving.clients.connected) >= serving.clients.most:
             self._refuse(RequestError(503, "too many connections"))
@@ -230,19 +228,12 @@ class Connection(Ending):
         request.peer = self._peer
         if self._trusted:
             request.trusted = True
-            self._believe(request)
+            believe(request)
         if request.framing is not NO_BODY:
             self._expect_body(request.framing)
         else:
             self.body = None
         self._serving.handle(request, self)
-
-    def _believe(self, request: Request) -> None:
-        """Take the scheme from a trusted proxy in front of us."""
-        scheme = trusted_scheme(request.fields)
-        if scheme is not None:
-            request.scheme = scheme
-            request.host = canonical_host(request.fields.get(b"host") or b"", scheme)
 
     def _expect_body(self, framing: Framing) -> None:
         serving = self._serving
@@ -361,10 +352,3 @@ class Connection(Ending):
             self._read(buffer)
         elif self._eof:
             self._close()
-
-
-def _is_trusted(peer: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    if not networks or not peer:
-        return False
-    address = ip_address(peer.partition("%")[0])
-    return any(address in network for network in networks)

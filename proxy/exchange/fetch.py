@@ -13,6 +13,7 @@ from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
 from proxy.exchange.forgetting import Forgetting
 from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep, keep_freshened
+from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.passing import head_of, length_line, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.site import Sites
@@ -34,6 +35,7 @@ from proxy.policy.decisions import (
     ServeStale,
     Store,
     Storing,
+    Unkept,
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
 from proxy.policy.heading import Outdated, decide_heading
@@ -54,7 +56,15 @@ from proxy.upstream.connection import Answer, Ask
 class Fetcher:
     """Carries out jobs."""
 
-    def __init__(self, sites: Sites, flights: Flights, replies: Replies, clock: Callable[[], UnixTime]) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        flights: Flights,
+        replies: Replies,
+        clock: Callable[[], UnixTime],
+        last: LastFetches | None = None,
+    ) -> None:
+        """``last`` is told of each fetch."""
         self._sites = sites
         self._flights = flights
         self._replies = replies
@@ -62,6 +72,7 @@ class Fetcher:
         self.keeping = 0
         """Bodies that are on their way and are to be stored."""
         self.forgetting = Forgetting(sites, flights)
+        self.last = LastFetches() if last is None else last
 
     async def run(self, job: Job) -> None:
         """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
@@ -88,6 +99,7 @@ class Fetcher:
         finally:
             # Whatever happened, nobody waits for ever.
             self._leave_flight(job)
+            self.last.note(job)
 
     def _ask(self, job: Job) -> Ask:
         exchange = job.exchange
@@ -122,6 +134,7 @@ class Fetcher:
     async def _answered(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again."""
         _patch(job, answer)
+        job.response = answer.response
         names_one = bool(job.offered) and answer.response.status == 304
         return await self._recognised(job, answer.response) if names_one else self._settled(job, answer)
 
@@ -304,21 +317,25 @@ class Fetcher:
         terms = pending.terms
         framing = answer.framing if part is None else Length(part.complete_size)
         flight = job.flight
+        rules = exchange.route.rules
 
         def ended(whole: bytes | None) -> None:
             self.keeping -= 1
             if flight is not None and job.key is not None:
                 self._flights.close(job.key, flight)
+            if whole is None:
+                job.fate.unkept = Unkept.TOO_LARGE if body.size > rules.stored_body else Unkept.CUT_SHORT
             if whole is None or exchange.storage_failed:
                 return
             if self._flights.was_invalidated(exchange.primary, job.valid_since):
+                job.fate.unkept = Unkept.INVALIDATED
                 return
             length = b"" if not isinstance(framing, Chunked) else length_line(whole)
             stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent)
             received = Received(exchange.request, response, job.times, stored, retention)
             keep(exchange, received, self._flights, self._clock())
 
-        body = Body(answer.body, exchange.route.rules.stored_body, ended)
+        body = Body(answer.body, rules.stored_body, ended)
         self.keeping += 1
         if job.key is not None:
             self._flights.forget_uncacheable(job.key)

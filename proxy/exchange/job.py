@@ -10,9 +10,18 @@ from proxy.config.units import UnixTime
 from proxy.exchange.collapse import Flight, FlightKey
 from proxy.exchange.replies import Exchange
 from proxy.message.fields import RawField
+from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome
-from proxy.policy.decisions import Detail, ForwardReason
+from proxy.policy.decisions import Detail, ForwardReason, Unkept
 from proxy.policy.stored import StoredResponse
+
+
+@dataclass(slots=True)
+class Fate:
+    """What became of a body after its head had been answered."""
+
+    unkept: Unkept | None = None
+    """Why it was not stored, although it was to be."""
 
 
 @dataclass(slots=True)
@@ -41,6 +50,11 @@ class Job:
 
     is_write: bool = False
     """Its answer stands for the resource that it has changed."""
+    response: Response | None = None
+    """The head of the latest answer."""
+    became: Outcome | None = None
+    """What Cache-Status was written from."""
+    fate: Fate = field(default_factory=Fate)
 
     @property
     def valid_since(self) -> UnixTime:
@@ -49,4 +63,5 @@ class Job:
 
     def outcome(self) -> Outcome:
         """Return what Cache-Status begins with."""
-        return Outcome(forward=self.reason, detail=self.detail)
+        self.became = outcome = Outcome(forward=self.reason, detail=self.detail)
+        return outcome

@@ -74,6 +74,14 @@ class Detail(StrEnum):
     REQUEST_BODY_LOST = "request-body-lost"
 
 
+class Unkept(StrEnum):
+    """Why a response was not stored after all whose head had said that it would be: too late for Cache-Status."""
+
+    TOO_LARGE = "too-large"
+    CUT_SHORT = "cut-short"
+    INVALIDATED = "invalidated"
+
+
 # May the cache answer this request? (RFC 9111 §4)
 
 

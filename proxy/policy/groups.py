@@ -7,10 +7,12 @@ those in it, and never brings back what was invalid.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import http_sf
 
+from proxy.message.fields import Fields
 from proxy.message.heads import Request, Response
 from proxy.policy.key import PrimaryKey, normalise
 from proxy.policy.stored import StoredResponse
@@ -46,6 +48,15 @@ def invalidated_groups(request: Request, response: Response) -> tuple[PrimaryKey
 
 def _keys(request: Request, value: bytes | None) -> tuple[PrimaryKey, ...]:
     """Read a List of Strings; a field that is anything else is as if it were not there."""
+    return tuple(_key(request, name.encode("ascii")) for name in _names(value))
+
+
+def group_names(fields: Fields) -> tuple[str, ...]:
+    """Return the names of the groups that a response says it is in."""
+    return tuple(_names(fields.get(_GROUPS)))
+
+
+def _names(value: bytes | None) -> Iterable[str]:
     if value is None:
         return ()
     try:
@@ -56,8 +67,7 @@ def _keys(request: Request, value: bytes | None) -> tuple[PrimaryKey, ...]:
     # The classes of Tokens and Display Strings are derived from it.
     if not all(type(name) is str for name in names):
         return ()
-    unique = dict.fromkeys(cast("list[str]", names))
-    return tuple(_key(request, name.encode("ascii")) for name in unique)
+    return dict.fromkeys(cast("list[str]", names))
 
 
 def _key(request: Request, name: bytes) -> PrimaryKey:

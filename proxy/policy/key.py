@@ -131,7 +131,7 @@ def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, di
     """
     parts = [primary]
     for name in vary:
-        value = _varied(name, request, distinctions)
+        value = varied_value(name, request, distinctions)
         parts.append(
             PrimaryKey(
                 b"%d:%b-" % (len(name), name) if value is None else b"%d:%b%d:%b" % (len(name), name, len(value), value)
@@ -140,7 +140,7 @@ def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, di
     return VariantKey(b"v".join(parts))
 
 
-def _varied(name: bytes, request: Request, distinctions: Distinctions) -> bytes | None:
+def varied_value(name: bytes, request: Request, distinctions: Distinctions) -> bytes | None:
     """Return what the origin gets to see of a varied field, written one way."""
     if (reading := distinctions.readings.get(name)) is not None:
         return reading(request)

@@ -26,6 +26,11 @@ class QueryRules:
         self.upstream = upstream
         """The origin is asked with what is keyed, and with nothing else."""
 
+    @property
+    def is_declared(self) -> bool:
+        """Tell whether anything of a query makes no difference."""
+        return self._ignored is not None or self._kept is not None or self._sort
+
     def keyed(self, target: bytes) -> bytes:
         """Return the target that the key is made from."""
         path, mark, query = target.partition(b"?")

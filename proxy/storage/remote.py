@@ -34,7 +34,18 @@ from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
 from proxy.storage.numbers import Numbers, Operation
 from proxy.storage.responses import Revision, VarySpecs
-from proxy.storage.slots import digest_of, place_of, selected, slot_key, slot_of, tagged, tags_of, with_variant
+from proxy.storage.slots import (
+    digest_of,
+    keys_of,
+    place_of,
+    selected,
+    slot_key,
+    slot_of,
+    tagged,
+    tags_of,
+    variants_of,
+    with_variant,
+)
 
 _log = logging.getLogger("sitecache")
 
@@ -232,6 +243,19 @@ class RemoteResponses:
             variant = tagged(found.get(primary), found.get(place), tag)
             return None if variant is None else await self._valid(primary, request, self._trusted(variant, now))
         return None
+
+    async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> list[StoredResponse]:
+        """Return the resource's stored responses, each of which is read whole."""
+        record = (await self._get((primary,))).get(primary)
+        if isinstance(record, StorageError):
+            raise record
+        if not isinstance(record, VaryIndex):
+            found = [record] if isinstance(record, StoredResponse) else []
+        else:
+            keys = keys_of(primary, record)[:most]
+            variants = await self._get(keys)
+            found = variants_of(record, map(variants.get, keys))
+        return [one for one in found if self._trusted(one, now) is not None]
 
     @property
     def _telling_apart(self) -> Distinctions:

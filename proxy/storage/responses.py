@@ -49,6 +49,12 @@ class Responses(Protocol):
     async def tagged(self, primary: PrimaryKey, request: Request, tag: bytes, now: UnixTime) -> StoredResponse | None:
         """Return the variant that one of those tags stands for; None where it is gone, or that cannot be known."""
 
+    async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> Sequence[StoredResponse]:
+        """Return the resource's stored responses, the latest first and no more than ``most``, to be looked at only.
+
+        StorageError when the storage cannot be asked.
+        """
+
     def told_apart_by(self, distinctions: Distinctions) -> Responses:
         """Return the same stored responses, for requests that these distinctions tell apart."""
 
@@ -192,6 +198,14 @@ class MemoryResponses:
             if variant is not None and tag is not None:
                 yield tag, variant
 
+    async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> Sequence[StoredResponse]:
+        """Return the resource's stored responses."""
+        held = self._memory.peek(primary, now)
+        keys = reversed(held.keys) if isinstance(held, _Variants) else ()
+        lying = [self._memory.peek(key, now) for key in keys] if isinstance(held, _Variants) else [held]
+        found = [one for one in (self._valid(each, now) for each in lying) if one is not None]
+        return found[:most]
+
     def told_apart_by(self, distinctions: Distinctions) -> MemoryResponses:
         """Return the same memory, with these distinctions."""
         return MemoryResponses(self._memory, distinctions, self._max_variants)
@@ -283,6 +297,11 @@ class NoResponses:
         """Return None."""
         del primary, request, tag, now
         return None
+
+    async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> Sequence[StoredResponse]:
+        """There are none."""
+        del primary, most, now
+        return ()
 
     def told_apart_by(self, distinctions: Distinctions) -> NoResponses:
         """It makes no difference."""

@@ -75,6 +75,16 @@ def tagged(
     return record.response if offered_tag(record.response) == tag else None
 
 
+def keys_of(primary: PrimaryKey, index: VaryIndex) -> list[VariantKey]:
+    """Return the keys under which the variants that an index names lie, the latest first."""
+    return [VariantKey(b"slot %d of %b" % (slot, primary)) for slot in reversed(list(index.slots.values()))]
+
+
+def variants_of(index: VaryIndex, found: Iterable[Record | StorageError | None]) -> list[StoredResponse]:
+    """Return what lies in the slots and is of this index."""
+    return [one.response for one in found if isinstance(one, Variant) and one.generation == index.generation]
+
+
 def selected(index: VaryIndex, found: Iterable[tuple[Record | StorageError | None, str]]) -> StoredResponse | None:
     """Return the first that is the variant with that digest, a complete one before a part.
 

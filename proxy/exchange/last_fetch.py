@@ -1,0 +1,78 @@
+"""What happened the last time that the origin was asked for a URL, and what became of its answer?"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from proxy.config.units import UnixTime
+from proxy.exchange.client import Nobody
+from proxy.exchange.job import Fate, Job
+from proxy.policy.cache_status import Outcome
+from proxy.policy.facts import Facts, facts_of
+from proxy.policy.groups import group_names
+from proxy.policy.key import PrimaryKey
+
+_REMEMBERED = 10_000
+_LONGEST_KEY = 200
+_MOST_TAGS = 20
+
+
+@dataclass(slots=True)
+class LastFetch:
+    """One request to the origin and its outcome, without anything that is for one client only."""
+
+    at: UnixTime
+    status: int | None
+    """What the origin answered; None: nothing that could be used."""
+    outcome: Outcome
+    """What Cache-Status was written from."""
+    facts: Facts
+    tags: tuple[str, ...] = ()
+    """The groups that the answer is in."""
+    background: bool = False
+    """No client waited for it."""
+    fate: Fate = field(default_factory=Fate)
+
+
+class LastFetches:
+    """The last fetch of each of the URLs that were fetched last."""
+
+    def __init__(self, most: int = _REMEMBERED) -> None:
+        self._most = most
+        self._fetches: OrderedDict[bytes, LastFetch] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._fetches)
+
+    def find(self, method: bytes, primary: PrimaryKey) -> LastFetch | None:
+        """Return the last fetch of a URL with this method."""
+        return self._fetches.get(_key(method, primary))
+
+    def note(self, job: Job) -> None:
+        """Remember a fetch of which the head of the answer is known now, or that there is none."""
+        exchange, outcome, response = job.exchange, job.became, job.response
+        if outcome is None:
+            return
+        request, route = exchange.request, exchange.route
+        fetch = LastFetch(
+            at=exchange.started,
+            status=None if response is None else response.status,
+            outcome=outcome,
+            facts=facts_of(request, response, route.rules, route.name),
+            tags=() if response is None else group_names(response.fields)[:_MOST_TAGS],
+            background=isinstance(exchange.client, Nobody),
+            fate=job.fate,
+        )
+        key = _key(request.method, exchange.primary or route.key(request))
+        self._fetches[key] = fetch
+        self._fetches.move_to_end(key)
+        if len(self._fetches) > self._most:
+            self._fetches.popitem(last=False)
+
+
+def _key(method: bytes, primary: PrimaryKey) -> bytes:
+    key = b"%b %b" % (method, primary)
+    # A target may be as long as a head.
+    return key if len(key) <= _LONGEST_KEY else blake2b(key, digest_size=20).digest()

@@ -1,0 +1,54 @@
+"""How does the admin listener explain what becomes of a request? By asking every worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from proxy.ops.admin import Page
+
+AskWorkers = Callable[[bytes], Awaitable[Sequence[tuple[int, bytes | None]]]]
+"""Asks each worker a question, which is JSON; the answers are JSON too, None where a worker gave none."""
+
+EXPLAIN = "explain"
+_KNOWN = frozenset({"url", "method", "header", "from"})
+
+
+def explain_pages(ask: AskWorkers) -> Sequence[Page]:
+    """Return the page ``/explain?url=...``, with ``method``, ``header`` (several) and ``from`` beside it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        query = request.query
+        unknown = sorted(set(query) - _KNOWN)
+        if unknown or "url" not in query:
+            return _json({"error": "expected url, and method, header or from beside it"}, HTTPStatus.BAD_REQUEST)
+        question = {
+            "ask": EXPLAIN,
+            "url": query["url"],
+            "method": query.get("method", "GET"),
+            "fields": query.getall("header", []),
+            "peer": query.get("from", ""),
+        }
+        answers = await ask(json.dumps(question).encode())
+        workers = [{"worker": number, **_read(told)} for number, told in answers]
+        refused = next((worker["error"] for worker in workers if worker.get("refused")), None)
+        if refused is not None:
+            return _json({"error": refused}, HTTPStatus.BAD_REQUEST)
+        return _json({"workers": workers})
+
+    return (Page("/explain", "?url=URL: what becomes of a request, and why?", answer),)
+
+
+def _read(told: bytes | None) -> dict[str, Any]:
+    if not told:
+        return {"error": "this worker is not ready, or did not answer in time"}
+    answer: dict[str, Any] = json.loads(told)
+    return answer
+
+
+def _json(value: object, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    return web.Response(status=status, text=json.dumps(value, indent=1) + "\n", content_type="application/json")

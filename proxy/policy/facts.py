@@ -1,0 +1,101 @@
+"""Which facts of one exchange does an explanation name? Names and numbers, and no value of a cookie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from proxy.config.units import Bytes, show_bytes
+from proxy.message.heads import Request, Response
+from proxy.policy.key import Distinctions
+from proxy.policy.rules import Rules
+from proxy.policy.said import said
+
+_MOST_NAMES = 8
+_LONGEST_NAME = 60
+_NAME = re.compile(rb"[^!-~]")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one exchange; where nothing is, the words are general."""
+
+    method: str = ""
+    route: str = ""
+    status: int | None = None
+    """Of the application's answer."""
+    cookies: tuple[str, ...] = ()
+    """Names of those of the request that count."""
+    set_cookies: tuple[str, ...] = ()
+    """Names of those that the response sets."""
+    control: str = "Cache-Control"
+    """The field that counts of those that speak of caching."""
+    vary: tuple[str, ...] = ()
+    """The fields that the responses of this URL vary by."""
+    length: Bytes | None = None
+    limit: Bytes | None = None
+    """The most that is stored of a body."""
+
+    def words(self) -> Mapping[str, str]:
+        """Return what stands for each fact in a sentence."""
+        return {
+            "method": self.method or "another method",
+            "route": self.route or "that it takes",
+            "status": "this" if self.status is None else str(self.status),
+            "cookies": _counted(self.cookies) or "cookies",
+            "set_cookies": _counted(self.set_cookies) or "a cookie",
+            "control": self.control,
+            "vary": ", ".join(self.vary) or "the fields that they vary by",
+            "length": "its body" if self.length is None else show_bytes(self.length),
+            "limit": "limits.stored_body" if self.limit is None else show_bytes(self.limit),
+        }
+
+
+def _counted(cookies: tuple[str, ...]) -> str:
+    return f"the cookie{'s' if len(cookies) > 1 else ''} {', '.join(cookies)}" if cookies else ""
+
+
+def facts_of(request: Request, response: Response | None, rules: Rules, route: str = "") -> Facts:
+    """Return the facts of one exchange, each of a bounded size."""
+    method = shown_name(request.method)
+    left = cookie_names(rules.distinctions, request)
+    if response is None:
+        return Facts(method, route, cookies=left, limit=rules.stored_body)
+    fields = response.fields
+    words = said(fields, rules.targeted)
+    targeted = next((name for name in rules.targeted if words.is_targeted and name in fields), b"cache-control")
+    length = fields.get(b"content-length") or b""
+    return Facts(
+        method=method,
+        route=route,
+        status=response.status,
+        cookies=left,
+        set_cookies=_shown(value.partition(b"=")[0].strip() for value in fields.lines(b"set-cookie")),
+        control=field_name(targeted),
+        length=Bytes(int(length)) if length.isdigit() else None,
+        limit=rules.stored_body,
+    )
+
+
+def cookie_names(distinctions: Distinctions, request: Request) -> tuple[str, ...]:
+    """Return the names of the cookies of a request that are not ignored."""
+    left = distinctions.cookies.remaining(request.fields.get(b"cookie"))
+    return _shown(pair.partition(b"=")[0].strip() for pair in left.split(b";")) if left else ()
+
+
+def field_name(name: bytes) -> str:
+    """Return a field's lower-case name as it is usually written: ``Accept-Language``."""
+    return shown_name(name.title())
+
+
+def shown_name(name: bytes) -> str:
+    """Return a name that somebody else chose, short and printable."""
+    text = _NAME.sub(b"?", name).decode("ascii")
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
+
+
+def _shown(names: Iterable[bytes]) -> tuple[str, ...]:
+    unique = list(dict.fromkeys(map(shown_name, names)))
+    more = len(unique) - _MOST_NAMES
+    return tuple(unique) if more <= 0 else (*unique[:_MOST_NAMES], f"and {more} more")

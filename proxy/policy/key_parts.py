@@ -1,0 +1,209 @@
+"""What of a request went into its key, what did not, and why?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from proxy.config.wording import is_secret, one_line
+from proxy.message.heads import Request
+from proxy.policy.cookies import SINGLE_COOKIE
+from proxy.policy.facts import cookie_names, field_name, shown_name
+from proxy.policy.forwarding import is_about_forwarding
+from proxy.policy.key import Distinctions, normalise, primary_key, varied_value
+from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID
+from proxy.policy.negotiation import AS_SENT
+from proxy.policy.query import QueryRules
+from proxy.policy.search import SearchVariance
+
+MASK = "***"
+ABSENT = "(absent)"
+
+_LENGTH = re.compile(rb"(\d+):")
+_CREDENTIALS = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
+_SECRET_PARAMETER = re.compile(r"(?i)(?:^|[_-])(?:sid|session|sig|signature|key|code|otp)(?:id)?$")
+_COOKIES = "`cookies.ignore` and `cookies.preset` say which cookies do not count"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One part of a key, without secrets."""
+
+    name: str
+    kept: str
+    """What stands in the key."""
+    ignored: tuple[str, ...] = ()
+    """What the request says beside that, and does not count: names only."""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keying:
+    """What keys of a route are made by."""
+
+    scope: bytes
+    distinctions: Distinctions
+    query: QueryRules | None = None
+    variance: SearchVariance | None = None
+    """What No-Vary-Search of this path said last, where it counts."""
+
+
+def key_parts(request: Request, keying: Keying, vary: Sequence[bytes] | None) -> list[KeyPart]:
+    """Return the parts of the key, in their order; ``vary`` is None where nothing is known of the responses."""
+    parts = [*_prefix(keying.scope), *_place(request), _query(request, keying), *_forwarding(request)]
+    parts += [_varied(name, request, keying.distinctions) for name in vary or ()]
+    if vary is None or b"cookie" not in vary:
+        parts += _cookies(request, keying.distinctions)
+    return [*parts, *_others(request, vary)]
+
+
+def _prefix(scope: bytes) -> Iterator[KeyPart]:
+    values = map(_text, _parts_of(scope))
+    if scope:
+        named = zip(("KEY_PREFIX", "VERSION", "CACHE_MIDDLEWARE_KEY_PREFIX"), values, strict=False)
+        why = "`CACHES.<alias>.KEY_PREFIX`, `CACHES.<alias>.VERSION` and `CACHE_MIDDLEWARE_KEY_PREFIX`"
+        yield KeyPart("prefix", " ".join(f'{name}="{value}"' for name, value in named), why=why)
+
+
+def _parts_of(key: bytes) -> list[bytes]:
+    """Return the parts of a key, each of which stands behind its length."""
+    parts = []
+    while (matched := _LENGTH.match(key)) is not None:
+        end = matched.end() + int(matched[1])
+        parts.append(key[matched.end() : end])
+        key = key[end:]
+    return parts
+
+
+def _place(request: Request) -> Iterator[KeyPart]:
+    told = request.trusted and b"x-forwarded-proto" in request.fields
+    yield KeyPart("scheme", _text(request.scheme), why="as a trusted proxy says in X-Forwarded-Proto" if told else "")
+    sent = request.fields.get(b"host") or request.host
+    why = "" if sent == request.host else "in lower case, without the default port"
+    yield KeyPart("host", _text(request.host), why=why)
+    path = request.target.partition(b"?")[0]
+    normal = normalise(path)
+    yield KeyPart("path", _text(normal), why="" if normal == path else "escapes are written one way")
+
+
+def _query(request: Request, keying: Keying) -> KeyPart:
+    query = request.target.partition(b"?")[2]
+    if not query:
+        return KeyPart("query", "", why="there is none")
+    target, why = request.target, []
+    if keying.query is not None and keying.query.is_declared:
+        target = keying.query.keyed(target)
+        why.append("`query.ignore`, `query.preset`, `query.keep` and `query.sort` say what counts")
+    if keying.variance is not None:
+        target = keying.variance.keyed(target)
+        why.append("No-Vary-Search of this path says what counts")
+    kept = target.partition(b"?")[2].partition(b"#")[0]
+    ignored = _names_left_out(query, kept)
+    if not why:
+        why.append("every parameter counts; `query.ignore`, `query.preset` and `query.sort` change that")
+    shown = "&".join(map(_shown_pair, normalise(kept).split(b"&"))) if kept else ""
+    return KeyPart("query", shown, ignored, "; ".join(why))
+
+
+def _names_left_out(query: bytes, kept: bytes) -> tuple[str, ...]:
+    left = kept.split(b"&")
+    ignored = []
+    for pair in query.split(b"&"):
+        if pair in left:
+            left.remove(pair)
+        elif pair:
+            ignored.append(shown_name(pair.partition(b"=")[0]))
+    return tuple(dict.fromkeys(ignored))
+
+
+def _forwarding(request: Request) -> Iterator[KeyPart]:
+    sent = [name for name in request.fields.index if is_about_forwarding(name)]
+    if not request.trusted:
+        if sent:
+            why = "only `trusted_proxies` may say these; the application does not get them either"
+            yield KeyPart("forwarded fields", "", tuple(map(field_name, sent)), why)
+        return
+    beside = len(primary_key(b"", replace(request, trusted=False)))
+    names_and_values = _parts_of(primary_key(b"", request)[beside:])
+    said = list(zip(names_and_values[::2], names_and_values[1::2], strict=True))
+    kept = "; ".join(f"{field_name(name)}: {_text(value)}" for name, value in said)
+    left = tuple(field_name(name) for name in sent if name not in dict(said))
+    if kept or left:
+        yield KeyPart("forwarded fields", kept, left, "what differs with each client and not with the page is left out")
+
+
+def _varied(name: bytes, request: Request, distinctions: Distinctions) -> KeyPart:
+    value = varied_value(name, request, distinctions)
+    if name == b"cookie":
+        [part] = list(_cookies(request, distinctions, is_varied=True))
+        return part
+    if name.startswith(SINGLE_COOKIE):
+        cookie = name.removeprefix(SINGLE_COOKIE)
+        is_zone = name in distinctions.readings
+        kept = _text(value or b"") if is_zone else ABSENT if value is None else f"{shown_name(cookie)}={MASK}"
+        why = "the time zone, by `timezone_from`" if is_zone else "this cookie alone, by `routes[].vary_on`"
+        return KeyPart(f"cookie {shown_name(cookie)}", kept, why=why)
+    if name == AS_SAID or name.startswith(AS_SENT):
+        field = ACCEPT_LANGUAGE if name == AS_SAID else name.removeprefix(AS_SENT)
+        why = "as it was sent, for the response was not what was reckoned from it"
+        return KeyPart(f"{field_name(field)} as sent", _text(request.fields.get(field) or b"") or ABSENT, why=why)
+    return KeyPart(
+        field_name(name), ABSENT if value is None else _shown(name, value), why=_reading(name, request, value)
+    )
+
+
+def _reading(name: bytes, request: Request, value: bytes | None) -> str:
+    sent = request.fields.get(name)
+    if sent == value or name in _CREDENTIALS:
+        return f"the response varies by it (Vary: {field_name(name)})"
+    return f"what counts of {_shown(name, sent or b'') or 'nothing'}"
+
+
+def _cookies(request: Request, distinctions: Distinctions, *, is_varied: bool = False) -> Iterator[KeyPart]:
+    sent = request.fields.get(b"cookie") or b""
+    counted = cookie_names(distinctions, request)
+    every = dict.fromkeys(shown_name(pair.partition(b"=")[0].strip()) for pair in sent.split(b";") if pair.strip())
+    ignored = tuple(name for name in every if name not in counted)
+    kept = "; ".join(f"{name}={MASK}" for name in counted)
+    if is_varied:
+        yield KeyPart("Cookie", kept or ABSENT, ignored, f"Vary: Cookie; {_COOKIES}")
+    elif every:
+        why = f"no part of the key; {_COOKIES}"
+        if counted:
+            those = ", ".join(counted)
+            why = f"not in the key, but with {those} only a page that says who may share it is used; {_COOKIES}"
+        yield KeyPart("cookies", "", (*counted, *ignored), why)
+
+
+def _others(request: Request, vary: Sequence[bytes] | None) -> Iterator[KeyPart]:
+    told = {b"host", b"cookie", *(vary or ())}
+    others = [name for name in request.fields.index if name not in told and not is_about_forwarding(name)]
+    if others:
+        why = "nothing that is stored here varies by them" if vary is not None else "no response is known that varies"
+        yield KeyPart("other fields", "", tuple(map(field_name, others)), why)
+
+
+def _shown(name: bytes, value: bytes) -> str:
+    return MASK if name in _CREDENTIALS or is_secret(name.decode("latin-1").replace("-", "_")) else _text(value)
+
+
+def _shown_pair(pair: bytes) -> str:
+    name, mark, _ = pair.partition(b"=")
+    text = _text(name)
+    return f"{text}={MASK}" if mark and is_secret_parameter(text) else _text(pair)
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Tell whether the value of a parameter of this name is likely a secret."""
+    return is_secret(name) or _SECRET_PARAMETER.search(name) is not None
+
+
+def _text(value: bytes) -> str:
+    return one_line(value.decode("latin-1"), 200)
+
+
+def without_secrets(target: bytes) -> str:
+    """Return a path and query to be shown."""
+    path, mark, query = target.partition(b"?")
+    return _text(path) + mark.decode() + "&".join(map(_shown_pair, query.split(b"&")))

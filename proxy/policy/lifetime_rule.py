@@ -1,0 +1,52 @@
+"""By which rule is a response fresh for as long as it is? (RFC 9111 §4.2.1)"""
+
+from __future__ import annotations
+
+from proxy.message.fields import Fields
+from proxy.message.heads import Response
+from proxy.policy.facts import field_name
+from proxy.policy.rules import Rules
+from proxy.policy.said import said
+from proxy.policy.stored import Terms
+
+#: What ``cache_page`` counts for, as in storing.
+_PAGES = (200, 206)
+
+
+def lifetime_rule(response: Response, terms: Terms, rules: Rules) -> str:
+    """Return the field and directive, or the setting between backticks, that gave a response its lifetime."""
+    status = response.status
+    if status in _PAGES and rules.cache_page is not None:
+        return "`routes[].cache_page`"
+    if terms.explicit or (found := _given(status, rules)) is None:
+        return _said(response.fields, rules) or "`heuristic.percent`"
+    return found
+
+
+def lifetime_source(status: int, terms: Terms, rules: Rules) -> str:
+    """Return who gave a stored response its lifetime, as far as that is still known."""
+    if status in _PAGES and rules.cache_page is not None:
+        return "`routes[].cache_page`"
+    if terms.explicit or terms.no_cache:
+        return "the application"
+    return _given(status, rules) or "`heuristic.percent`"
+
+
+def _said(fields: Fields, rules: Rules) -> str | None:
+    """Return the words of the response that say how long it is fresh, or that it is not to be used unasked."""
+    words = said(fields, rules.targeted)
+    targeted = next((name for name in rules.targeted if words.is_targeted and name in fields), b"cache-control")
+    for name in (b"s-maxage", b"max-age"):
+        if name in words.directives:
+            value = words.directives[name]
+            return f"{field_name(targeted)}: {name.decode()}" + (f"={value.decode('latin-1')[:20]}" if value else "")
+    if b"expires" in fields and not words.is_targeted:
+        return "Expires"
+    return f"{field_name(targeted)}: no-cache" if b"no-cache" in words.directives else None
+
+
+def _given(status: int, rules: Rules) -> str | None:
+    """Return the setting that gives a lifetime to a response whose origin gave none."""
+    if status in rules.status_lifetimes or status // 100 in rules.status_lifetimes:
+        return "`routes[].status_ttl`"
+    return "`CACHE_MIDDLEWARE_SECONDS`" if status == 200 and rules.site_lifetime else None
