@@ -27,6 +27,7 @@ from proxy.downstream.workers import Supervisor, Work, converse
 from proxy.errors import ListenError
 from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
 from proxy.ops.cache_http import add_caches
+from proxy.ops.catalogue import RESTARTS
 from proxy.ops.explain_page import explain_pages
 from proxy.ops.health import Readiness, Unready, health_pages
 from proxy.ops.line_writer import LineWriter
@@ -145,7 +146,8 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
     reloads = Reloads(config, source, change, clock)
 
     async def collect() -> Sequence[Snapshot]:
-        return [past[0], reloads.snapshot(), *map(Snapshot.from_json, await supervisor.snapshots())]
+        restarts = Snapshot({RESTARTS: {(): supervisor.restarts}})
+        return [past[0], reloads.snapshot(), restarts, *map(Snapshot.from_json, await supervisor.snapshots())]
 
     def readiness() -> Readiness:
         if stopping:

@@ -14,7 +14,7 @@ from proxy.config.model import Config
 from proxy.config.units import UnixTime
 from proxy.downstream.workers import UnchangedError
 from proxy.errors import ConfigError
-from proxy.ops.catalogue import LAST_RELOAD, RELOADS
+from proxy.ops.catalogue import LAST_RELOAD, RELOADED, RELOADS
 from proxy.ops.snapshot import Snapshot
 
 _log = logging.getLogger("sitecache")
@@ -41,6 +41,7 @@ class Reloads:
         self._told = asyncio.Event()
         self._counted: Counter[str] = Counter()
         self._last = UnixTime(0)
+        self._succeeded = True
         if source is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._told.set)
 
@@ -50,6 +51,7 @@ class Reloads:
             {
                 RELOADS: {(result,): count for result, count in self._counted.items()},
                 LAST_RELOAD: {(): self._last},
+                RELOADED: {(): self._succeeded},
             }
         )
 
@@ -76,10 +78,12 @@ class Reloads:
         else:
             self.config = config
             self._last = self._clock()
+            self._succeeded = True
             self._counted["success"] += 1
             self._tell(source.file, found)
             return
         self._counted["failure"] += 1
+        self._succeeded = False
         _log.error("not reloaded %s: the configuration stays as it was", source.file)
 
     def _tell(self, file: str, found: Config) -> None:

@@ -26,7 +26,7 @@ from proxy.exchange.replies import Replies
 from proxy.exchange.site import Sites
 from proxy.ops.access_log import AccessLog
 from proxy.ops.line_writer import LineWriter
-from proxy.ops.process import usage
+from proxy.ops.process import LoopLag, usage
 from proxy.ops.snapshot import Snapshot, of_caches, take, total
 from proxy.ops.sources import Sources
 from proxy.pages import Pages
@@ -82,6 +82,7 @@ class Worker:
         log = AccessLog(config.access_log, writer, lambda: writer.lost) if writer is not None else None
         self._log = log
         self._counters = Counters(log)
+        self._lag = LoopLag(asyncio.get_running_loop())
         self._clients = Clients(config.limits.connections)
         self._replies = Replies(self._counters, clock)
         self.last = LastFetches()
@@ -97,13 +98,14 @@ class Worker:
         self._sources = Sources(
             counters=self._counters,
             clients=self._clients.connected,
-            origin=self.origins,
+            origins=self.origins.asked,
             flights=_Sum(lambda: [self._turn.flights]),
             exchanges=_Sum(lambda: [self._storing, self.driver.tasks, *(driver.tasks for driver in self._former)]),
             stores={},
             started_at=clock(),
             usage=usage,
             dropped_lines=lambda: 0 if log is None else log.dropped,
+            lag=self._lag.durations,
         )
 
     @property
@@ -237,6 +239,7 @@ class Worker:
             tasks.cancel()
         self.origins.close()
         self.deadlines.close()
+        self._lag.close()
         if self._log is not None:
             self._log.close()
 

@@ -53,7 +53,7 @@ class Driver:
     ) -> None:
         self._sites = sites
         self._only = sites.only
-        counters.has_routes = self._only is None
+        counters.follow(sites.routes)
         self._fetcher = fetcher
         self._flights = flights
         self._replies = replies
@@ -90,12 +90,14 @@ class Driver:
             found = reuse.stored
             body = found.body if request.method == b"GET" else b""
             counters = self._counters
-            counters.hit(request.method, found.status, len(body))
-            if self._only is None:
-                counters.routed[route.site, route.name, "hit"] += 1
+            route.hits[request.method, found.status] += 1
+            counters.bytes_from_cache += len(body)
             if counters.logs:
                 counters.log_hit(request, found.status, len(body), now, (route.site, route.name))
             client.respond(found.head, found.tail(now), body)
+            counters.unmeasured -= 1
+            if not counters.unmeasured:
+                counters.measure(request, found.status, route, now, self._clock())
             return
         exchange = Exchange(request, client, now, asked, primary, route)
         if isinstance(reuse, Serve):

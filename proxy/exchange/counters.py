@@ -3,14 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from proxy.config.units import Seconds, UnixTime
+from proxy.exchange.heaviest import Became, Heaviest
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
+from proxy.policy.decisions import Detail, ForwardReason
+from proxy.storage.numbers import Durations
 
 _METHODS = frozenset(b"GET HEAD POST PUT DELETE OPTIONS TRACE PATCH QUERY".split())
+
+REQUEST_BUCKETS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5,
+    10,
+    30,
+)
+"""Upper ends in seconds: the first for hits, the last for the default deadline of the origin."""
+
+BYPASSED = frozenset({ForwardReason.BYPASS, ForwardReason.METHOD})
+NOT_STORED = frozenset(
+    {
+        Detail.COOKIE,
+        Detail.AUTHORIZATION,
+        Detail.REQUEST_NO_STORE,
+        Detail.NO_STORE,
+        Detail.PRIVATE,
+        Detail.VARY_STAR,
+        Detail.SET_COOKIE,
+        Detail.STATUS,
+        Detail.PARTIAL_CONTENT,
+        Detail.EVENT_STREAM,
+        Detail.NO_FRESHNESS,
+        Detail.NOT_REUSABLE,
+        Detail.TOO_LARGE,
+        Detail.UNDELIMITED,
+        Detail.STORAGE_FAILED,
+    }
+)
+"""Why a response is not stored to a request that the cache could have answered."""
+
+_MOST_UNMEASURED = 61
+"""A prime: what comes round in a rhythm is measured at every beat of it."""
+#: Seconds between two plain hits, on average, under and over which fewer and more of them are measured.
+_CROWDED = 0.001
+_QUIET = 0.004
+
+Key = tuple[str, str, bytes, int, str]
+"""Site, route, method, status and the outcome's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +82,24 @@ class Entry:
     outcome: Outcome
     site: str = "-"
     route: str = "-"
+    first_byte: Seconds | None = None
+    """Until the head of the response was sent, where its body came later."""
+
+
+class Counted(Protocol):
+    """A route, as far as its plain hits are counted."""
+
+    @property
+    def site(self) -> str:
+        """The name of its site."""
+
+    @property
+    def name(self) -> str:
+        """Its own."""
+
+    @property
+    def hits(self) -> Counter[tuple[bytes, int]]:
+        """Plain hits by method and status."""
 
 
 class Counters:
@@ -34,56 +108,144 @@ class Counters:
     def __init__(self, log: Callable[[Entry], None] | None = None) -> None:
         self._log = log
         self.logs = log is not None
-        self.requests: Counter[tuple[bytes, int, str]] = Counter()
-        """By method, status and the outcome's word."""
+        self._done: Counter[Key] = Counter()
+        """What was not a plain hit, and the plain hits of routes that are no more."""
+        self._routes: Sequence[Counted] = ()
         self.details: Counter[str] = Counter()
         """By the outcome's detail."""
-        self.routed: Counter[tuple[str, str, str]] = Counter()
-        """By site, route and the outcome's word."""
-        self.has_routes = False
-        """There is more than one route to count by."""
+        self.not_stored: Counter[str] = Counter()
+        """Responses of the origin that were not stored, by the outcome's detail."""
+        self.bypasses: Counter[str] = Counter()
+        """Requests that were not for the cache, by the outcome's detail."""
+        self.took: dict[str, Durations] = {}
+        """From a request's head to the end of the response, by the outcome's word."""
+        self.first_byte: dict[str, Durations] = {}
+        """From a request's head to the head of the response, by the outcome's word."""
         self.stored = 0
         """Responses stored."""
         self.collapsed = 0
         """Requests answered by another's request to the origin."""
         self.refreshed = 0
         """Validations in the background."""
+        self.validations: Counter[str] = Counter()
+        """Answers of the origin to validations: ``not-modified``, ``modified`` or ``error``."""
         self.bytes_from_cache = 0
         self.bytes_from_origin = 0
         self.rejected: Counter[int] = Counter()
         """Requests that broke a rule or a limit, by the status they got."""
         self.accepted = 0
         """Clients that have connected."""
+        self.purges: Counter[tuple[str, ...]] = Counter()
+        """By what was named (``url``, ``tag``, ...) and the result."""
+        self.busiest = Heaviest()
+        """By requests."""
+        self.costliest = Heaviest()
+        """By the seconds that the origin took."""
+        self.unmeasured = 1
+        """Plain hits until one is measured."""
+        self._stride = 1
+        self._measured_at = UnixTime(0)
 
-    def hit(self, method: bytes, status: int, size: int) -> None:
-        """Count a plain hit."""
-        self.requests[method, status, "hit"] += 1
-        self.bytes_from_cache += size
+    # Plain hits. The driver counts them itself, on their route, for each operation there costs every hit.
+
+    def follow(self, routes: Sequence[Counted]) -> None:
+        """Count the hits of these routes from now on; the former ones have no more."""
+        for route in self._routes:
+            self._done.update(_hits(route))
+            route.hits.clear()
+        self._routes = routes
+
+    def measure(self, request: Request, status: int, route: Counted, began: UnixTime, ended: UnixTime) -> None:
+        """Measure a plain hit, which stands for those that have been since the last one that was measured.
+
+        Every one is measured up to some hundreds a second; then fewer are, down to one in ``_MOST_UNMEASURED``.
+        """
+        times = self._stride
+        took = Seconds(max(0.0, ended - began))
+        _durations(self.took, "hit").add(took, times)
+        _durations(self.first_byte, "hit").add(took, times)
+        self.busiest.add(request, Became(route.site, route.name, "hit", None, status), times, times, began)
+        apart = (began - self._measured_at) / times
+        self._measured_at = began
+        if apart < _CROWDED:
+            self._stride = min(_MOST_UNMEASURED, 2 * times + 1)
+        elif apart > _QUIET:
+            self._stride = times // 2 or 1
+        self.unmeasured = self._stride
 
     def log_hit(self, request: Request, status: int, size: int, now: UnixTime, route: tuple[str, str]) -> None:
         """Log a plain hit, where a log is kept; ``route`` is the site and the route."""
         if self._log is not None:
             self._log(Entry(now, request, status, size, Seconds(0), Outcome(hit=True), *route))
 
+    @property
+    def requests(self) -> Counter[Key]:
+        """Return how many exchanges there were, by site, route, method, status and the outcome's word."""
+        found = self._done.copy()
+        for route in self._routes:
+            found.update(_hits(route))
+        return found
+
+    # All else.
+
     def done(self, entry: Entry) -> None:
         """Count and log an exchange that was not a plain hit."""
         outcome = entry.outcome
+        word = outcome.word()
         method = entry.request.method
         # Any token is a method, and a client that sends a new one each time must not fill our memory.
-        self.requests[method if method in _METHODS else b"other", entry.status, outcome.word()] += 1
+        method = method if method in _METHODS else b"other"
+        self._done[entry.site, entry.route, method, entry.status, word] += 1
         if outcome.detail is not None:
             self.details[outcome.detail.value] += 1
         if outcome.hit or outcome.collapsed or outcome.forward_status == 304:
             self.bytes_from_cache += entry.size
         else:
             self.bytes_from_origin += entry.size
-        self.stored += outcome.stored
+        if entry.status != 101:  # a tunnel ends when somebody wants it to
+            _durations(self.took, word).add(entry.duration)
+            _durations(self.first_byte, word).add(_until_head(entry))
         self.collapsed += outcome.collapsed
-        if self.has_routes:
-            self.routed[entry.site, entry.route, outcome.word()] += 1
+        became = Became(entry.site, entry.route, word, outcome.detail, entry.status)
+        self.busiest.add(entry.request, became, 1, 1, entry.at)
+        self.asked(entry)
         if self._log is not None:
             self._log(entry)
+
+    def asked(self, entry: Entry) -> None:
+        """Count what the origin was asked for in an exchange, which may have been in the background."""
+        outcome = entry.outcome
+        self.stored += outcome.stored
+        if outcome.forward is None or outcome.collapsed:
+            return
+        word = outcome.word()
+        detail = outcome.detail
+        if outcome.forward in BYPASSED:
+            self.bypasses[word if detail is None else detail.value] += 1
+        elif detail in NOT_STORED and not outcome.stored:
+            self.not_stored[detail.value] += 1
+        became = Became(entry.site, entry.route, word, detail, entry.status)
+        self.costliest.add(entry.request, became, _until_head(entry), 1, entry.at)
+
+    def validated(self, status: int) -> None:
+        """Count the status of the origin's answer to a validation."""
+        self.validations["not-modified" if status == 304 else "error" if status >= 500 else "modified"] += 1
 
     def refused(self, status: int) -> None:
         """Count a request that was not understood."""
         self.rejected[status] += 1
+
+
+def _until_head(entry: Entry) -> Seconds:
+    return entry.duration if entry.first_byte is None else entry.first_byte
+
+
+def _hits(route: Counted) -> Counter[Key]:
+    return Counter({(route.site, route.name, *key, "hit"): count for key, count in route.hits.items()})
+
+
+def _durations(by_word: dict[str, Durations], word: str) -> Durations:
+    durations = by_word.get(word)
+    if durations is None:
+        durations = by_word[word] = Durations(REQUEST_BUCKETS)
+    return durations

@@ -135,6 +135,8 @@ class Fetcher:
         """Do what the answer calls for; False when the origin has to be asked again."""
         _patch(job, answer)
         job.response = answer.response
+        if job.validating is not None or job.offered:
+            self._replies.validated(answer.response.status)
         names_one = bool(job.offered) and answer.response.status == 304
         return await self._recognised(job, answer.response) if names_one else self._settled(job, answer)
 

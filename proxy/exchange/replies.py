@@ -43,6 +43,8 @@ class Exchange:
     """What the storage has was damaged, and passed over."""
     collapse: bool = True
     """It may wait for another's request to the origin."""
+    answered: UnixTime | None = None
+    """When the head of a response was sent whose body came later."""
     vary: tuple[bytes, ...] | None = None
     """What the responses vary by, as learnt from a flight that was not for this request."""
 
@@ -96,6 +98,7 @@ class Replies:
             body.nobody_joined()
             return
         age = b"Age: %d\r\n" % stored.terms.age(now) if aged else b""
+        exchange.answered = now
         client.begin(stored.head + age + cache_status(outcome), framing)
         body.join(client, lambda size: self.count(exchange, stored.status, outcome, size))
         client.flush()
@@ -116,14 +119,21 @@ class Replies:
 
     def count(self, exchange: Exchange, status: int, outcome: Outcome, size: int) -> None:
         """Count an exchange that is over."""
-        if isinstance(exchange.client, Nobody):
-            # No client's request: what it was done for has been counted, and so has that it was done.
-            self._counters.stored += outcome.stored
-            return
         now = self._clock()
         took = Seconds(max(0.0, now - exchange.started))
+        answered = exchange.answered
+        first_byte = None if answered is None else Seconds(max(0.0, answered - exchange.started))
         route = exchange.route
-        self._counters.done(Entry(now, exchange.request, status, size, took, outcome, route.site, route.name))
+        entry = Entry(now, exchange.request, status, size, took, outcome, route.site, route.name, first_byte)
+        if isinstance(exchange.client, Nobody):
+            # No client's request: what it was done for has been counted, and so has that it was done.
+            self._counters.asked(entry)
+        else:
+            self._counters.done(entry)
+
+    def validated(self, status: int) -> None:
+        """Count the status of the origin's answer to a validation."""
+        self._counters.validated(status)
 
 
 def _write(client: Client, head: bytes, pieces: Pieces, size: int) -> None:

@@ -14,7 +14,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from proxy.ops.admin import Page
-from proxy.ops.catalogue import METRICS, SUM, UPPER_ENDS, Kind, Metric, Samples
+from proxy.ops.catalogue import METRICS
+from proxy.ops.metric import SUM, Kind, Metric, Samples
 from proxy.ops.snapshot import Snapshot, total
 
 _FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily]] = {
@@ -57,8 +58,8 @@ class Totals(Collector):
 def _histogram(metric: Metric, samples: Samples) -> Family:
     family = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
     for labels in sorted({labels[:-1] for labels in samples}):
-        counts = accumulate(samples.get((*labels, end), 0) for end in UPPER_ENDS)
-        family.add_metric(labels, list(zip(UPPER_ENDS, counts, strict=True)), samples.get((*labels, SUM), 0))
+        counts = accumulate(samples.get((*labels, end), 0) for end in metric.ends)
+        family.add_metric(labels, list(zip(metric.ends, counts, strict=True)), samples.get((*labels, SUM), 0))
     return family
 
 

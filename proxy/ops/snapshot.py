@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from proxy.ops.catalogue import METRICS, Kind, Labels, Samples
+from proxy.ops.catalogue import METRICS
+from proxy.ops.metric import Kind, Labels, Samples
 from proxy.ops.sources import Sources
 
 

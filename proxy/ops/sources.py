@@ -8,44 +8,9 @@ from typing import Protocol
 
 from proxy.config.units import Bytes, UnixTime
 from proxy.exchange.counters import Counters
-from proxy.ops.process import Usage
-from proxy.storage.numbers import Numbers
-
-
-class PoolNumbers(Protocol):
-    """Connections to the origin."""
-
-    @property
-    def opened(self) -> int:
-        """Made since the start."""
-
-    @property
-    def connections(self) -> int:
-        """Open now."""
-
-    @property
-    def idle(self) -> int:
-        """Of these, those that wait for a request."""
-
-
-class OriginNumbers(Protocol):
-    """Requests to the origin."""
-
-    @property
-    def pool(self) -> PoolNumbers:
-        """Its connections."""
-
-    @property
-    def requests(self) -> int:
-        """Asked since the start."""
-
-    @property
-    def retries(self) -> int:
-        """Asked again because a reused connection had ended."""
-
-    @property
-    def errors(self) -> Mapping[str, int]:
-        """Failures by reason."""
+from proxy.ops.process import LAG_BUCKETS, Usage
+from proxy.storage.numbers import Durations, Numbers, Room
+from proxy.upstream.client import Asked
 
 
 class StoreNumbers(Protocol):
@@ -59,8 +24,8 @@ class StoreNumbers(Protocol):
         """What they take."""
 
     @property
-    def evicted(self) -> int:
-        """Values that went to make room."""
+    def evictions(self) -> Mapping[Room, int]:
+        """Values that went to make room, by what there was too little of."""
 
 
 class Storage(Protocol):
@@ -86,6 +51,14 @@ class Storage(Protocol):
     def held(self) -> tuple[int, Bytes] | None:
         """Values and what they take, where that is known without asking."""
 
+    @property
+    def limits(self) -> tuple[int | None, Bytes | None]:
+        """How many values there may be, and what they may take; None is no limit, or one that is not ours."""
+
+    @property
+    def evictions(self) -> Mapping[Room, int] | None:
+        """Values that this process took away to make room; None where others do that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -103,7 +76,8 @@ class Sources:
     counters: Counters
     clients: Sized
     """Connections of clients."""
-    origin: OriginNumbers
+    origins: Callable[[], Mapping[str, Asked]]
+    """What was asked of each origin, by its address."""
     flights: Sized
     exchanges: Sized
     stores: Mapping[str, Store]
@@ -114,3 +88,5 @@ class Sources:
     """By alias, too."""
     dropped_lines: Callable[[], int] = lambda: 0
     """Of the access log."""
+    lag: Durations = field(default_factory=lambda: Durations(LAG_BUCKETS))
+    """How late the event loop was."""

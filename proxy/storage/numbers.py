@@ -30,23 +30,36 @@ class Failure(StrEnum):
     """The storage did not take the value: too large, or no room."""
 
 
+class Room(StrEnum):
+    """What there was too little of, so that something was evicted."""
+
+    ENTRIES = "entries"
+    """MAX_ENTRIES was reached."""
+    BYTES = "bytes"
+    """MAX_BYTES was exceeded."""
+    DISK = "disk"
+    """The disk was full."""
+
+
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper ends in seconds; the usual deadline is one of them."""
 
 
 class Durations:
-    """How long operations of one kind took, those that failed included."""
+    """How long things of one kind took, those that failed included."""
 
-    __slots__ = ("counts", "sum")
+    __slots__ = ("counts", "ends", "sum")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
-        """One for each of ``BUCKETS``, and one for what took longer."""
+    def __init__(self, ends: tuple[float, ...] = BUCKETS) -> None:
+        """``ends`` are the upper ends of the buckets, in seconds."""
+        self.ends = ends
+        self.counts = [0] * (len(ends) + 1)
+        """One for each bucket, and one for what took longer."""
         self.sum = 0.0
 
     def add(self, seconds: Seconds, times: int = 1) -> None:
-        """Count as many that took so long."""
-        self.counts[bisect_left(BUCKETS, seconds)] += times
+        """Count one, or one that stands for several."""
+        self.counts[bisect_left(self.ends, seconds)] += times
         self.sum += seconds * times
 
 

@@ -32,7 +32,7 @@ from proxy.storage.batches import Start
 from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
-from proxy.storage.numbers import Numbers, Operation
+from proxy.storage.numbers import Numbers, Operation, Room
 from proxy.storage.responses import Revision, VarySpecs
 from proxy.storage.slots import (
     digest_of,
@@ -142,6 +142,16 @@ class RemoteResponses:
     def held(self) -> tuple[int, Bytes] | None:
         """Values that the storage holds and what they take, where that is known without asking."""
         return self._backend.held
+
+    @property
+    def limits(self) -> tuple[int | None, Bytes | None]:
+        """How many values the storage may hold, and what they may take, as far as that is up to us."""
+        return self._backend.limits
+
+    @property
+    def evictions(self) -> Mapping[Room, int] | None:
+        """Values that this process took away to make room; None where others do that."""
+        return self._backend.evictions
 
     # What is there.
 

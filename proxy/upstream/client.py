@@ -4,24 +4,52 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 
+from proxy.config.addresses import parse_origin
 from proxy.config.model import UpstreamConfig
-from proxy.errors import UpstreamClosed, UpstreamError
+from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError
 from proxy.upstream.connection import Answer, Ask
 from proxy.upstream.pool import Pool
 
+#: Failures in a row after which an origin counts as failing.
+_FAILING_AFTER = 3
 
-@dataclass(frozen=True, slots=True)
-class Connections:
-    """How many connections there are."""
 
-    opened: int
-    """Made since the start."""
-    connections: int
-    """Open now."""
-    idle: int
+@dataclass(slots=True)
+class Asked:
+    """What has been asked of an origin, or of several under one address, and what became of it."""
+
+    requests: int = 0
+    """Asked since the start."""
+    retries: int = 0
+    """Of these, asked again because a reused connection had ended."""
+    answers: Counter[int] = field(default_factory=Counter)
+    """By the class of their status: 2 for 200 to 299."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Requests without a usable answer, by reason."""
+    opened: int = 0
+    """Connections made."""
+    connections: int = 0
+    """Connections that are open now."""
+    idle: int = 0
     """Of these, those that wait for a request."""
+    is_failing: bool = False
+
+    def add(self, origin: Origin) -> None:
+        """Add what one origin has counted."""
+        self.requests += origin.requests
+        self.retries += origin.retries
+        self.answers.update(origin.answers)
+        self.errors.update(origin.errors)
+        self.opened += origin.pool.opened
+
+    def add_now(self, origin: Origin) -> None:
+        """Add how it is now."""
+        self.connections += origin.pool.connections
+        self.idle += origin.pool.idle
+        self.is_failing |= origin.is_failing
 
 
 class Origin:
@@ -33,8 +61,16 @@ class Origin:
         """Asked since the start."""
         self.retries = 0
         """Of these, asked again because a reused connection had ended."""
-        self.errors: dict[str, int] = {}
+        self.answers: Counter[int] = Counter()
+        """By the class of their status: 2 for 200 to 299."""
+        self.errors: Counter[str] = Counter()
         """Failures by reason."""
+        self._failed_in_a_row = 0
+
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether none of the last requests got a usable answer."""
+        return self._failed_in_a_row >= _FAILING_AFTER
 
     async def send(self, ask: Ask) -> Answer:
         """Return the final response; raise UpstreamError.
@@ -44,10 +80,15 @@ class Origin:
         """
         self.requests += 1
         try:
-            return await self._send(ask)
+            answer = await self._send(ask)
         except UpstreamError as error:
-            self.errors[error.reason] = self.errors.get(error.reason, 0) + 1
+            self.errors[error.reason] += 1
+            # A client that went away says nothing of the origin.
+            self._failed_in_a_row += not isinstance(error, RequestBodyLost)
             raise
+        self.answers[answer.response.status // 100] += 1
+        self._failed_in_a_row = 0
+        return answer
 
     async def _send(self, ask: Ask) -> Answer:
         connection = self.pool.take() if ask.repeatable else None
@@ -62,22 +103,6 @@ class Origin:
         return await connection.ask(ask)
 
 
-@dataclass(slots=True)
-class _Past:
-    """What was counted of origins that are no more."""
-
-    opened: int = 0
-    requests: int = 0
-    retries: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-
-    def add(self, origin: Origin) -> None:
-        self.opened += origin.pool.opened
-        self.requests += origin.requests
-        self.retries += origin.retries
-        self.errors.update(origin.errors)
-
-
 class Origins:
     """The origins of all sites, each made once, and what they have counted together."""
 
@@ -85,7 +110,7 @@ class Origins:
         """``pool`` makes the connections to one of them."""
         self._pool = pool
         self._made: dict[UpstreamConfig, Origin] = {}
-        self._past = _Past()
+        self._past: dict[str, Asked] = {}
 
     def of(self, upstream: UpstreamConfig) -> Origin:
         """Return the origin with these settings."""
@@ -95,33 +120,14 @@ class Origins:
         origin.pool.keeps = True
         return origin
 
-    @property
-    def pool(self) -> Connections:
-        """Return how many connections there are."""
-        pools = [origin.pool for origin in self._made.values()]
-        return Connections(
-            opened=self._past.opened + sum(pool.opened for pool in pools),
-            connections=sum(pool.connections for pool in pools),
-            idle=sum(pool.idle for pool in pools),
-        )
-
-    @property
-    def requests(self) -> int:
-        """Asked since the start."""
-        return self._past.requests + sum(origin.requests for origin in self._made.values())
-
-    @property
-    def retries(self) -> int:
-        """Of these, asked again because a reused connection had ended."""
-        return self._past.retries + sum(origin.retries for origin in self._made.values())
-
-    @property
-    def errors(self) -> Mapping[str, int]:
-        """Failures by reason."""
-        errors = self._past.errors.copy()
-        for origin in self._made.values():
-            errors.update(origin.errors)
-        return errors
+    def asked(self) -> Mapping[str, Asked]:
+        """Return what was asked of each, by address, those that are no more included."""
+        found = {address: deepcopy(past) for address, past in self._past.items()}
+        for upstream, origin in self._made.items():
+            asked = found.setdefault(_address(upstream), Asked())
+            asked.add(origin)
+            asked.add_now(origin)
+        return found
 
     def keep(self, named: Collection[UpstreamConfig]) -> None:
         """Keep connections to these only: those to others are closed, now or when their response is whole."""
@@ -137,10 +143,14 @@ class Origins:
         """
         for upstream, origin in list(self._made.items()):
             if not origin.pool.keeps and not origin.pool.connections:
-                self._past.add(self._made.pop(upstream))
+                self._past.setdefault(_address(upstream), Asked()).add(self._made.pop(upstream))
         return all(origin.pool.keeps for origin in self._made.values())
 
     def close(self) -> None:
         """Close the connections that are idle."""
         for origin in self._made.values():
             origin.pool.close()
+
+
+def _address(upstream: UpstreamConfig) -> str:
+    return str(parse_origin(upstream.url).address)

@@ -104,7 +104,7 @@ async def test_the_field_the_counters_and_the_log_say_the_same(detail: Detail) -
     assert said[0].status == client.status
     assert said[0].size == len(client.content)
     assert bench.counters.details[detail.value] == len(said)
-    assert bench.counters.requests[row.asked.method, client.status, said[0].outcome.word()] >= 1
+    assert bench.counters.requests["-", "-", row.asked.method, client.status, said[0].outcome.word()] >= 1
 
 
 async def test_each_exchange_is_counted_once() -> None:
@@ -115,11 +115,11 @@ async def test_each_exchange_is_counted_once() -> None:
     await bench.ask(request(method="POST"))
     await bench.get("/other")
     assert dict(bench.counters.requests) == {
-        (b"GET", 200, "uri-miss"): 1,
-        (b"GET", 200, "hit"): 1,
-        (b"HEAD", 200, "hit"): 1,
-        (b"POST", 200, "method"): 1,
-        (b"GET", 504, "uri-miss"): 1,
+        ("-", "-", b"GET", 200, "uri-miss"): 1,
+        ("-", "-", b"GET", 200, "hit"): 1,
+        ("-", "-", b"HEAD", 200, "hit"): 1,
+        ("-", "-", b"POST", 200, "method"): 1,
+        ("-", "-", b"GET", 504, "uri-miss"): 1,
     }
     assert (bench.counters.bytes_from_cache, bench.counters.stored) == (10, 1)
     assert bench.counters.bytes_from_origin >= 20
@@ -134,6 +134,7 @@ async def test_the_log_says_how_long_an_exchange_took() -> None:
     answer.feed(b"12345")
     answer.end()
     assert [(entry.at, entry.duration, entry.size) for entry in bench.entries] == [(bench.clock(), 2.5, 5)]
+    assert [entry.first_byte for entry in bench.entries] == [0]
 
 
 async def test_a_client_that_left_early_is_counted_with_what_it_got() -> None:
@@ -154,3 +155,4 @@ async def test_a_refresh_in_the_background_is_no_request_of_a_client() -> None:
     await bench.get()
     assert sum(bench.counters.requests.values()) == len(bench.entries) == 2
     assert bench.counters.refreshed == 1
+    assert [(heavy.word, heavy.requests) for heavy in bench.counters.costliest.first()] == [("stale", 2)]

@@ -430,7 +430,7 @@ async def test_the_host_decides_the_site(tmp_path: Path, host: str, one: int, tw
     assert client.status == 200
     assert (len(bench.origin.asked), len(bench.two.asked)) == (one, two)
     assert [entry.site for entry in bench.entries] == [site]
-    assert bench.counters.routed == {(site, "-", "uri-miss"): 1}
+    assert bench.counters.requests == {(site, "-", b"GET", 200, "uri-miss"): 1}
 
 
 @pytest.mark.rfc(9110, "15.5.20")
@@ -470,10 +470,10 @@ async def test_routes_are_counted_and_logged_by_name(tmp_path: Path) -> None:
     for target in ("/b", "/b", "/c"):
         await bench.get(target)
     assert [entry.route for entry in bench.entries] == ["blog", "blog", "routes[1]"]
-    assert bench.counters.routed == {
-        ("-", "blog", "uri-miss"): 1,
-        ("-", "blog", "hit"): 1,
-        ("-", "routes[1]", "uri-miss"): 1,
+    assert bench.counters.requests == {
+        ("-", "blog", b"GET", 200, "uri-miss"): 1,
+        ("-", "blog", b"GET", 200, "hit"): 1,
+        ("-", "routes[1]", b"GET", 200, "uri-miss"): 1,
     }
 
 

@@ -13,12 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import proxy
 from proxy.exchange.counters import Counters
-from proxy.ops.catalogue import METRICS, Kind, Metric
+from proxy.ops.catalogue import METRICS
+from proxy.ops.metric import Kind, Metric
 from proxy.ops.metrics import Text, render
 from proxy.ops.snapshot import take
 from proxy.policy.decisions import Detail
 from proxy.storage.numbers import BUCKETS
-from tests.ops.making import failing, memory, sources
+from proxy.upstream.client import Asked
+from tests.ops.making import NOW, counted, entry, failing, memory, request, sources
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
@@ -29,9 +31,17 @@ UNITS_OF_OTHERS = {"milliseconds", "minutes", "hours", "kilobytes", "megabytes",
 
 def page(accept: str = "", workers: int = 1) -> Text:
     counters = Counters()
-    counters.hit(b"GET", 200, 10)
-    counters.routed["-", "blog", "hit"] += 1
-    worker = take(sources(counters, stores={"default": memory(3, 500, 1)}, storages={"pages": failing()}))
+    counters.follow([counted((b"GET", 200))])
+    counters.measure(request(), 200, counted(), NOW, NOW)
+    counters.done(entry())
+    worker = take(
+        sources(
+            counters,
+            stores={"default": memory(3, 500, 1)},
+            storages={"pages": failing()},
+            origins=lambda: {"app:80": Asked()},
+        )
+    )
     return render([worker] * workers, accept)
 
 
@@ -62,8 +72,9 @@ def test_both_formats_hold_every_metric_with_help_and_type(accept: str) -> None:
 
 
 def test_workers_are_added_up() -> None:
-    (hits,) = [one.value for one in families(workers=3)["sitecache_requests"].samples if one.labels["cache"] == "hit"]
-    assert hits == 3
+    samples = families(workers=3)["sitecache_requests"].samples
+    labels = {"site": "-", "route": "blog", "method": "GET", "code": "2xx", "cache": "hit"}
+    assert [sample.value for sample in samples if sample.labels == labels] == [3]
     assert families(workers=3)["sitecache_workers"].samples[0].value == 3
 
 

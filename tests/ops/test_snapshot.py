@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -15,28 +16,47 @@ from proxy.exchange.collapse import Flights
 from proxy.exchange.counters import Counters
 from proxy.ops import process
 from proxy.ops.catalogue import METRICS, UPSTREAM_REASONS
-from proxy.ops.process import Usage
+from proxy.ops.process import LAG_BUCKETS, Usage
 from proxy.ops.snapshot import Snapshot, take, total
 from proxy.ops.sources import Sources, Store
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason
 from proxy.storage.backends.locmem import LocMemCache
-from proxy.upstream.client import Origin as RealOrigin
+from proxy.storage.numbers import Durations
+from proxy.upstream.client import Asked, Origins
 from proxy.upstream.pool import Pool as RealPool
 from tests.exchange.remotes import remote
-from tests.ops.making import NOW, Origin, Pool, Remote, entry, failing, memory, request, sources
+from tests.ops.making import NOW, Remote, counted, entry, failing, memory, request, sources
+
+
+def asked() -> Asked:
+    errors = Counter({"upstream-timeout": 6})
+    return Asked(20, 1, Counter({2: 9, 5: 2, 9: 3}), errors, opened=8, connections=5, idle=2, is_failing=True)
+
+
+def lag() -> Durations:
+    durations = Durations(LAG_BUCKETS)
+    durations.add(Seconds(0.04))
+    return durations
 
 
 def busy() -> Sources:
     counters = Counters()
-    counters.hit(b"GET", 200, 10)
-    counters.hit(b"HEAD", 200, 0)
+    counters.follow([counted((b"GET", 200), (b"HEAD", 200), (b"GET", 404))])
+    counters.bytes_from_cache += 10
     counters.done(entry(outcome=Outcome(hit=True, ttl=-3, detail=Detail.STALE_IF_ERROR), size=7))
     counters.done(entry(outcome=Outcome(forward=ForwardReason.URI_MISS, stored=True), size=100))
-    counters.done(entry(outcome=Outcome(forward=ForwardReason.URI_MISS, collapsed=True), size=20))
+    counters.done(entry(outcome=Outcome(forward=ForwardReason.URI_MISS, collapsed=True), size=20, first_byte=0.008))
     counters.done(entry(request(b"BREW"), Outcome(forward=ForwardReason.METHOD), status=999))
     counters.done(entry(request(b"get"), Outcome(forward=ForwardReason.METHOD), status=999))
     counters.done(entry(outcome=Outcome(detail=Detail.ONLY_IF_CACHED), status=504))
+    set_cookie = Outcome(forward=ForwardReason.VARY_MISS, forward_status=200, detail=Detail.SET_COOKIE)
+    counters.done(entry(outcome=set_cookie, size=0))
+    counters.done(entry(outcome=Outcome(forward=ForwardReason.BYPASS, detail=Detail.COOKIE), status=302, size=0))
+    counters.asked(entry(outcome=Outcome(forward=ForwardReason.STALE, stored=True)))
+    for status in (304, 200, 502):
+        counters.validated(status)
+    counters.purges["tag", "success"] += 2
     counters.refreshed = 4
     counters.accepted = 9
     counters.refused(431)
@@ -45,25 +65,42 @@ def busy() -> Sources:
         clients={1, 2, 3},
         flights={1},
         exchanges={1, 2},
-        origin=Origin(Pool(opened=8, connections=5, idle=2), 20, 1, {"upstream-timeout": 6}),
+        origins=lambda: {"app:80": asked()},
         stores={"default": memory(11, 1234, 5), "pages": Store(memory(1, 2, 3).numbers, None, None)},
         storages={"shared": failing(), "new": Remote()},
         usage=lambda: Usage(Seconds(1.5), Bytes(8192)),
         dropped_lines=lambda: 12,
+        lag=lag(),
     )
 
 
 @pytest.mark.parametrize(
     ("name", "labels", "value"),
     [
-        pytest.param("sitecache_requests_total", ("GET", "200", "hit"), 1, id="hit"),
-        pytest.param("sitecache_requests_total", ("HEAD", "200", "hit"), 1, id="hit-by-HEAD"),
-        pytest.param("sitecache_requests_total", ("GET", "200", "hit-stale"), 1, id="stale"),
-        pytest.param("sitecache_requests_total", ("GET", "200", "uri-miss"), 2, id="forwarded"),
-        pytest.param("sitecache_requests_total", ("GET", "504", "refused"), 1, id="refused"),
-        pytest.param("sitecache_requests_total", ("other", "other", "method"), 2, id="any-token-is-one-label"),
+        pytest.param("sitecache_requests_total", ("-", "blog", "GET", "2xx", "hit"), 1, id="hit"),
+        pytest.param("sitecache_requests_total", ("-", "blog", "HEAD", "2xx", "hit"), 1, id="hit-by-HEAD"),
+        pytest.param("sitecache_requests_total", ("-", "blog", "GET", "4xx", "hit"), 1, id="hit-of-a-404"),
+        pytest.param("sitecache_requests_total", ("-", "-", "GET", "2xx", "hit-stale"), 1, id="stale"),
+        pytest.param("sitecache_requests_total", ("-", "-", "GET", "2xx", "uri-miss"), 2, id="forwarded"),
+        pytest.param("sitecache_requests_total", ("-", "-", "GET", "5xx", "refused"), 1, id="refused"),
+        pytest.param("sitecache_requests_total", ("-", "-", "other", "other", "method"), 2, id="any-token-is-one"),
+        pytest.param("sitecache_responses_total", ("200",), 6, id="status"),
+        pytest.param("sitecache_responses_total", ("404",), 1, id="status-of-a-hit"),
+        pytest.param("sitecache_responses_total", ("other",), 2, id="no-status"),
+        pytest.param("sitecache_request_duration_seconds", ("uri-miss", "0.025"), 2, id="took"),
+        pytest.param("sitecache_request_duration_seconds", ("uri-miss", "sum"), 0.025, id="took-together"),
+        pytest.param("sitecache_first_byte_duration_seconds", ("uri-miss", "0.01"), 1, id="first-byte"),
+        pytest.param("sitecache_first_byte_duration_seconds", ("uri-miss", "0.025"), 1, id="first-byte-at-the-end"),
+        pytest.param("sitecache_not_stored_total", ("set-cookie",), 1, id="not-stored"),
+        pytest.param("sitecache_bypasses_total", ("method",), 2, id="not-for-the-cache"),
+        pytest.param("sitecache_bypasses_total", ("cookie",), 1, id="bypass"),
+        pytest.param("sitecache_stale_responses_total", ("stale-if-error",), 1, id="stale-by-reason"),
+        pytest.param("sitecache_validations_total", ("not-modified",), 1, id="validated"),
+        pytest.param("sitecache_validations_total", ("modified",), 1, id="replaced"),
+        pytest.param("sitecache_validations_total", ("error",), 1, id="not-validated"),
+        pytest.param("sitecache_purges_total", ("tag", "success"), 2, id="purged"),
         pytest.param("sitecache_details_total", ("stale-if-error",), 1, id="detail"),
-        pytest.param("sitecache_responses_stored_total", (), 1, id="stored"),
+        pytest.param("sitecache_responses_stored_total", (), 2, id="stored"),
         pytest.param("sitecache_collapsed_total", (), 1, id="collapsed"),
         pytest.param("sitecache_background_refreshes_total", (), 4, id="refreshed"),
         pytest.param("sitecache_response_body_bytes_total", ("cache",), 37, id="bytes-from-the-cache"),
@@ -77,7 +114,9 @@ def busy() -> Sources:
         pytest.param("sitecache_store_bytes", ("default",), 1234, id="bytes"),
         pytest.param("sitecache_store_limit_entries", ("default",), 300, id="limit-of-entries"),
         pytest.param("sitecache_store_limit_bytes", ("default",), 4096, id="limit-of-bytes"),
-        pytest.param("sitecache_evictions_total", ("pages",), 3, id="evicted"),
+        pytest.param("sitecache_evictions_total", ("pages", "bytes"), 3, id="evicted"),
+        pytest.param("sitecache_evictions_total", ("shared", "disk"), 6, id="evicted-from-a-full-disk"),
+        pytest.param("sitecache_storage_limit_entries", ("shared",), 100, id="limit-of-files"),
         pytest.param("sitecache_storage_operation_duration_seconds", ("shared", "get", "0.05"), 1, id="storage-took"),
         pytest.param("sitecache_storage_operation_duration_seconds", ("shared", "get", "+Inf"), 1, id="storage-late"),
         pytest.param("sitecache_storage_operation_duration_seconds", ("shared", "set", "sum"), 0, id="storage-sum"),
@@ -88,12 +127,17 @@ def busy() -> Sources:
         pytest.param("sitecache_storage_owed_deletions", ("shared",), 4, id="owed"),
         pytest.param("sitecache_storage_entries", ("shared",), 70, id="files"),
         pytest.param("sitecache_storage_bytes", ("shared",), 8000, id="bytes-of-files"),
-        pytest.param("sitecache_upstream_requests_total", (), 20, id="asked"),
-        pytest.param("sitecache_upstream_retries_total", (), 1, id="asked-again"),
-        pytest.param("sitecache_upstream_errors_total", ("upstream-timeout",), 6, id="origin-failed"),
-        pytest.param("sitecache_upstream_connections", ("active",), 3, id="connections-in-use"),
-        pytest.param("sitecache_upstream_connections", ("idle",), 2, id="connections-idle"),
-        pytest.param("sitecache_upstream_connections_opened_total", (), 8, id="connections-ever"),
+        pytest.param("sitecache_upstream_requests_total", ("app:80",), 20, id="asked"),
+        pytest.param("sitecache_upstream_responses_total", ("app:80", "2xx"), 9, id="answered"),
+        pytest.param("sitecache_upstream_responses_total", ("app:80", "5xx"), 2, id="answered-with-an-error"),
+        pytest.param("sitecache_upstream_responses_total", ("app:80", "other"), 3, id="answered-with-no-status"),
+        pytest.param("sitecache_upstream_retries_total", ("app:80",), 1, id="asked-again"),
+        pytest.param("sitecache_upstream_errors_total", ("app:80", "upstream-timeout"), 6, id="origin-failed"),
+        pytest.param("sitecache_upstream_failing", ("app:80",), 1, id="origin-failing"),
+        pytest.param("sitecache_upstream_connections", ("app:80", "active"), 3, id="connections-in-use"),
+        pytest.param("sitecache_upstream_connections", ("app:80", "idle"), 2, id="connections-idle"),
+        pytest.param("sitecache_upstream_connections_opened_total", ("app:80",), 8, id="connections-ever"),
+        pytest.param("sitecache_event_loop_lag_seconds", ("0.05",), 1, id="lag"),
         pytest.param("sitecache_access_log_dropped_lines_total", (), 12, id="dropped-lines"),
         pytest.param("sitecache_workers", (), 1, id="workers"),
         pytest.param("sitecache_process_start_time_seconds", (), NOW, id="started"),
@@ -130,12 +174,13 @@ def test_files_that_several_workers_share_are_not_added_up() -> None:
 async def test_the_real_parts_fit() -> None:
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    pool = RealPool(UpstreamConfig("http://127.0.0.1:1"), deadlines, loop.time)
+    origins = Origins(lambda upstream: RealPool(upstream, deadlines, loop.time))
+    origins.of(UpstreamConfig("http://127.0.0.1:1"))
     cache = LocMemCache(lambda: NOW)
     cache.put("key", b"value", 5, UnixTime(NOW + 1))
     stores = {"default": Store(cache, 300, None)}
     storages = {"shared": remote(cache)}
-    given_parts = Sources(Counters(), set(), RealOrigin(pool), Flights(), set(), stores, NOW, process.usage, storages)
+    given_parts = Sources(Counters(), set(), origins.asked, Flights(), set(), stores, NOW, process.usage, storages)
     snapshot = take(given_parts)
     deadlines.close()
     assert snapshot.value("sitecache_store_entries", "default") == 1
@@ -143,6 +188,8 @@ async def test_the_real_parts_fit() -> None:
     assert snapshot.value("sitecache_storage_errors_total", "shared", "timeout") == 0
     assert snapshot.value("sitecache_process_resident_memory_bytes") > 1024 * 1024
     assert snapshot.value("sitecache_process_cpu_seconds_total") > 0
+    errors = snapshot.samples["sitecache_upstream_errors_total"]
+    assert errors == {("127.0.0.1:1", reason): 0 for reason in UPSTREAM_REASONS}
 
 
 def test_a_failure_of_the_origin_has_the_same_words_in_details_and_errors() -> None:
@@ -184,7 +231,6 @@ def test_without_a_worker_everything_is_at_its_start() -> None:
     nothing = total([])
     assert nothing.value("sitecache_workers") == 0
     assert set(nothing.samples["sitecache_details_total"]) == {(detail.value,) for detail in Detail}
-    assert set(nothing.samples["sitecache_upstream_errors_total"]) == {(reason,) for reason in UPSTREAM_REASONS}
     assert all(value == 0 for value in nothing.samples["sitecache_details_total"].values())
 
 
@@ -194,7 +240,7 @@ def test_two_workers_make_the_sum() -> None:
     assert both.value("sitecache_workers") == 2
     assert both.value("sitecache_store_entries", "default") == 12
     assert both.value("sitecache_store_limit_bytes", "default") == 8192
-    assert both.value("sitecache_requests_total", "GET", "200", "uri-miss") == 2
+    assert both.value("sitecache_requests_total", "-", "-", "GET", "2xx", "uri-miss") == 2
     assert both.value("sitecache_process_start_time_seconds") == NOW + 60
     assert list(both.samples["sitecache_build_info"].values()) == [1]
 

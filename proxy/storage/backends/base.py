@@ -13,6 +13,7 @@ from typing import ClassVar
 from proxy.config.units import Bytes, Seconds
 from proxy.errors import SitecacheError
 from proxy.storage.backends.owner import Owner
+from proxy.storage.numbers import Room
 
 Value = bytes | int
 """Serialised, or a number, which a backend keeps so that ``incr`` is atomic and other programs can read it."""
@@ -123,6 +124,16 @@ class Backend(ABC):
     @property
     def held(self) -> tuple[int, Bytes] | None:
         """Values that are kept and what they take, where that is known without asking; else None."""
+        return None
+
+    @property
+    def limits(self) -> tuple[int | None, Bytes | None]:
+        """How many values there may be, and what they may take together; None is no limit, or one that is not ours."""
+        return None, None
+
+    @property
+    def evictions(self) -> Mapping[Room, int] | None:
+        """Values that this process took away to make room, since the start; None where others do that."""
         return None
 
     def tell_losses(self) -> None:  # noqa: B027  most backends do so anyway

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -32,6 +33,7 @@ from proxy.storage.backends.file_record import (
 )
 from proxy.storage.backends.limits import Limits
 from proxy.storage.backends.owner import Owner
+from proxy.storage.numbers import Room
 
 ListDirectory = Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]]
 
@@ -67,7 +69,7 @@ class FileStore:
         self._stopping = False
         self.damaged = 0
         """Files that were not whole or not ours; each was a miss, and was removed."""
-        self.evicted = 0
+        self.evictions: Counter[Room] = Counter()
         """Files that went to make room."""
 
     def get(self, key: str) -> Value | None:
@@ -98,7 +100,7 @@ class FileStore:
             if error.errno not in _NO_ROOM:
                 raise
             self._unlink(name)
-            self.evicted += self.index.cull(self._limits)
+            self.evictions[Room.DISK] += self.index.cull(self._limits)
             self._remove_doomed()
             return False
         self._shrink()
@@ -255,7 +257,7 @@ class FileStore:
             for expired in expired_names:
                 self._remove_expired(expired, now)
         if index.is_full_for(name, self._limits):
-            self.evicted += index.cull(self._limits)
+            self.evictions[Room.ENTRIES] += index.cull(self._limits)
         self._remove_doomed()
 
     def _remove_expired(self, name: str, now: UnixTime) -> None:
@@ -268,7 +270,7 @@ class FileStore:
                 os.unlink(self._path(name))
 
     def _shrink(self) -> None:
-        self.evicted += self.index.shrink(self._limits)
+        self.evictions[Room.BYTES] += self.index.shrink(self._limits)
         self._remove_doomed()
 
     def _remove_doomed(self) -> None:

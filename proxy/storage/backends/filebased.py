@@ -17,6 +17,7 @@ from proxy.storage.backends.file_place import unsafe
 from proxy.storage.backends.file_store import FileStore, ListDirectory
 from proxy.storage.backends.limits import Limits, read_limits
 from proxy.storage.backends.owner import Owner
+from proxy.storage.numbers import Room
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -43,6 +44,7 @@ class FileBasedCache(Backend):
     ) -> None:
         """``location`` is absolute; it is made at the first use."""
         self._location = location
+        self._limits = limits
         self._store = FileStore(location, clock, limits, list_directory)
         self._threads: ThreadPoolExecutor | None = None
 
@@ -68,9 +70,19 @@ class FileBasedCache(Backend):
         return self._store.held
 
     @property
-    def evicted(self) -> int:
+    def limits(self) -> tuple[int | None, Bytes | None]:
+        """How many values there may be, and what they may take together."""
+        return self._limits.max_entries, None if self._limits.max_bytes is None else Bytes(self._limits.max_bytes)
+
+    @property
+    def evictions(self) -> Mapping[Room, int]:
         """Values that went to make room, since the start."""
-        return self._store.evicted
+        return self._store.evictions
+
+    @property
+    def evicted(self) -> int:
+        """Values that went to make room, for whatever reason."""
+        return self._store.evictions.total()
 
     async def get(self, key: str) -> Value | None:
         """Return the value."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from sys import getsizeof
@@ -13,6 +13,7 @@ from proxy.config.model import CacheOptions
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.owner import Owner
+from proxy.storage.numbers import Room
 
 Key = str | bytes
 
@@ -52,8 +53,7 @@ class LocMemCache(Backend):
         self._lock = RLock()
         self.bytes = Bytes(0)
         """What the values take, with their keys and the cost of keeping them."""
-        self.evicted = 0
-        """Values that went to make room, since the start."""
+        self._evictions: Counter[Room] = Counter()
 
     @classmethod
     def build(cls, location: object, options: Mapping[str, object]) -> LocMemCache:
@@ -73,6 +73,16 @@ class LocMemCache(Backend):
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    @property
+    def evictions(self) -> Mapping[Room, int]:
+        """Values that went to make room, since the start."""
+        return self._evictions
+
+    @property
+    def evicted(self) -> int:
+        """Values that went to make room, for whatever reason."""
+        return self._evictions.total()
 
     # The face without await.
 
@@ -131,19 +141,19 @@ class LocMemCache(Backend):
             return
         if not self._cull_frequency:
             self.forget_all()
-            self.evicted += before
+            self._evictions[Room.ENTRIES] += before
             return
         for _ in range(max(1, len(self._slots) // self._cull_frequency)):
-            self._evict()
+            self._evict(Room.ENTRIES)
 
     def _shrink(self, limit: int) -> None:
         while self.bytes > limit:
-            self._evict()
+            self._evict(Room.BYTES)
 
-    def _evict(self) -> None:
+    def _evict(self, needed: Room) -> None:
         _, slot = self._slots.popitem(last=False)
         self.bytes = Bytes(self.bytes - slot[1])
-        self.evicted += 1
+        self._evictions[needed] += 1
 
     # The contract.
 
