@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_network
 
 from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
+from proxy.config.backtracking import nested_repetition
 from proxy.config.load import BY_DEFAULT, Loaded
 from proxy.config.model import CacheOptions, ClientCacheControl, Config, SetCookie
 from proxy.config.presets import kept_cookies
@@ -114,6 +115,16 @@ def _unreached_routes(loaded: Loaded, _: Around) -> Iterator[str]:
                 break
 
 
+def _slow_patterns(loaded: Loaded, _: Around) -> Iterator[str]:
+    for path, routes in route_lists(loaded.config):
+        for i, route in enumerate(routes):
+            if route.regex is not None and (found := nested_repetition(route.regex)) is not None:
+                yield (
+                    f"{path}[{i}].regex: {quoted(found)} repeats a repetition: "
+                    "on a path made for it, matching takes longer than anybody waits"
+                )
+
+
 def _pickles(loaded: Loaded, _: Around) -> Iterator[str]:
     for alias, cache in loaded.config.CACHES.items():
         if cache.SERIALIZER is not None and "pickle" in cache.SERIALIZER.lower():
@@ -193,6 +204,7 @@ _CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
     _few_pages,
     _page_caches,
     _unreached_routes,
+    _slow_patterns,
     _pickles,
     _session_cookies,
     _set_cookie,
