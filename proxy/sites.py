@@ -74,6 +74,7 @@ def rules_of(config: Config) -> Rules:
         store_post=config.store_post,
         validate_variants=config.validate_variants,
         stale_after_s_maxage=config.stale_after_s_maxage,
+        tells_keys=config.cache_status.key,
     )
 
 

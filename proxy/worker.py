@@ -153,8 +153,9 @@ class Worker:
         config = self._turn.config
         limits = config.limits
         self._clients.most = limits.connections
+        driver = self._turn.driver
         return Serving(
-            handle=self._turn.driver.handle,
+            handle=driver.handle_telling if config.cache_status.key else driver.handle,
             limits=HeadLimits(limits.header_bytes, limits.headers, limits.target),
             body_limit=limits.body,
             timeouts=config.timeouts,

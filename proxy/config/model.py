@@ -318,6 +318,14 @@ class SiteConfig:
     CACHE_MIDDLEWARE_KEY_PREFIX: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CacheStatusConfig:
+    """What Cache-Status says beside what the cache did (RFC 9211)."""
+
+    key: bool = False
+    """The name of the key that was looked for (§2.7)."""
+
+
 DEFAULT_CACHES: Mapping[str, CacheConfig] = {
     "default": CacheConfig(BACKEND="locmem", OPTIONS=CacheOptions(MAX_ENTRIES=None)),
 }
@@ -361,6 +369,7 @@ class Config:
     """Ask the origin about the variants that a request does not select (RFC 9111 §4.3.1)."""
     stale_after_s_maxage: bool = False
     """Beside ``s-maxage``, let the origin's ``stale-while-revalidate`` and ``stale-if-error`` count."""
+    cache_status: CacheStatusConfig = field(default_factory=CacheStatusConfig)
     ALLOWED_HOSTS: tuple[str, ...] = ("*",)
     """``www.example.org``, ``.example.org`` with all below it, or ``*``, as in Django; others get 421."""
     CACHES: Mapping[str, CacheConfig] = field(default_factory=lambda: DEFAULT_CACHES)

@@ -99,7 +99,25 @@ class Driver:
             if not counters.unmeasured:
                 counters.measure(request, found.status, route, now, self._clock())
             return
-        exchange = Exchange(request, client, now, asked, primary, route)
+        self._go_on(Exchange(request, client, now, asked, primary, route), reuse, now)
+
+    def handle_telling(self, request: Request, client: Client) -> None:
+        """Answer one request as ``handle`` does, save that no hit is so plain that it could not tell its key."""
+        now = self._clock()
+        route = self._only or self._sites.route(request)
+        reason = bypass(request)
+        if reason is not None or route.bypass:
+            self._pass_by(Exchange(request, client, now, NO_TERMS, _NO_KEY, route), reason or _BY_ROUTE)
+            return
+        exchange = Exchange(request, client, now, terms_asked(request, route.rules), route.key(request), route)
+        if route.responses.immediate:
+            stored = route.responses.select(exchange.primary, request, now)
+            self._go_on(exchange, decide_reuse(request, exchange.asked, stored, now, route.rules), now)
+        else:
+            self._start(exchange, partial(self._look_first, exchange))
+
+    def _go_on(self, exchange: Exchange, reuse: Reuse, now: UnixTime) -> None:
+        """Do what the policy says of a request that is no plain hit."""
         if isinstance(reuse, Serve):
             self._serve(exchange, reuse, now)
         else:

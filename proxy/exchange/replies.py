@@ -65,7 +65,7 @@ class Replies:
             pieces = ()
         size = sum(map(len, pieces))
         self.count(exchange, status, outcome, size)
-        lines = b"Age: %d\r\n%b" % (stored.terms.age(now), cache_status(outcome))
+        lines = b"Age: %d\r\n%b" % (stored.terms.age(now), _status(exchange, outcome))
         if size <= _JOINED or part == WHOLE:
             exchange.client.respond(head, lines + b"\r\n", b"".join(pieces))
         else:
@@ -90,7 +90,7 @@ class Replies:
         now = self._clock()
         if evaluate and has_preconditions(exchange.request) and wanted(exchange.request, stored, None, now) != WHOLE:
             self.count(exchange, 304, outcome, 0)
-            client.respond(cut(stored, NotModified(), b"")[1], cache_status(outcome) + b"\r\n", b"")
+            client.respond(cut(stored, NotModified(), b"")[1], _status(exchange, outcome) + b"\r\n", b"")
             body.nobody_joined()
             return
         if client.gone:
@@ -99,7 +99,7 @@ class Replies:
             return
         age = b"Age: %d\r\n" % stored.terms.age(now) if aged else b""
         exchange.answered = now
-        client.begin(stored.head + age + cache_status(outcome), framing)
+        client.begin(stored.head + age + _status(exchange, outcome), framing)
         body.join(client, lambda size: self.count(exchange, stored.status, outcome, size))
         client.flush()
 
@@ -115,7 +115,7 @@ class Replies:
         if exchange.request.method == b"HEAD":
             body = b""
         self.count(exchange, status, outcome, len(body))
-        exchange.client.respond(head, cache_status(outcome) + b"\r\n", body)
+        exchange.client.respond(head, _status(exchange, outcome) + b"\r\n", body)
 
     def count(self, exchange: Exchange, status: int, outcome: Outcome, size: int) -> None:
         """Count an exchange that is over."""
@@ -134,6 +134,12 @@ class Replies:
     def validated(self, status: int) -> None:
         """Count the status of the origin's answer to a validation."""
         self._counters.validated(status)
+
+
+def _status(exchange: Exchange, outcome: Outcome) -> bytes:
+    """Write Cache-Status, with the key where there is one and it is to be told."""
+    tells = exchange.route.rules.tells_keys and exchange.primary
+    return cache_status(outcome, exchange.primary if tells else None)
 
 
 def _write(client: Client, head: bytes, pieces: Pieces, size: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proxy.policy.decisions import Detail, ForwardReason
+from proxy.policy.key import PrimaryKey, page_name
 
 NAME = b"sitecache"
 
@@ -31,8 +32,11 @@ class Outcome:
         return "refused" if self.forward is None else self.forward.value
 
 
-def cache_status(outcome: Outcome) -> bytes:
-    """Write the Cache-Status field line."""
+def cache_status(outcome: Outcome, key: PrimaryKey | None = None) -> bytes:
+    """Write the Cache-Status field line; ``key`` is the one that was looked for, where it is to be told.
+
+    Its name is told (§2.7): what it is made of may hold what is nobody's business.
+    """
     parts = [NAME]
     if outcome.hit:
         parts.append(b"hit")
@@ -46,6 +50,8 @@ def cache_status(outcome: Outcome) -> bytes:
         parts.append(b"stored")
     if outcome.collapsed:
         parts.append(b"collapsed")
+    if key is not None:
+        parts.append(b'key="%b"' % page_name(key).encode())
     if outcome.detail is not None:
         parts.append(b"detail=" + outcome.detail.value.encode())
     return b"Cache-Status: " + b"; ".join(parts) + b"\r\n"

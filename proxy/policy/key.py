@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import NewType
 
 from proxy.message.fields import Fields
@@ -75,6 +76,11 @@ def normalise(target: bytes) -> bytes:
 def _normal_escape(matched: re.Match[bytes]) -> bytes:
     code = int(matched[1], 16)
     return bytes((code,)) if code in _UNRESERVED else matched[0].upper()
+
+
+def page_name(key: bytes) -> str:
+    """Return the name by which operators, and caches outside the process, know what is stored under a key."""
+    return f"page.{blake2b(key, digest_size=20).hexdigest()}"
 
 
 class Distinctions:

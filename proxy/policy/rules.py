@@ -45,5 +45,7 @@ class Rules:
     """Answer GET with what came as the answer to POST, where it says that it may (RFC 9110 §9.3.3)."""
     validate_variants: bool = False
     """Ask the origin about the variants that a request does not select (RFC 9111 §4.3.1)."""
+    tells_keys: bool = False
+    """Say in Cache-Status which key was looked for (RFC 9211 §2.7)."""
     stale_after_s_maxage: bool = False
     """Believe an origin that allows stale responses beside s-maxage, which forbids them (RFC 9111 §5.2.2.10)."""

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pkgutil import resolve_name
 from typing import assert_never
 
@@ -24,7 +23,7 @@ from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
-from proxy.policy.key import Distinctions, PrimaryKey, variant_key
+from proxy.policy.key import Distinctions, PrimaryKey, page_name, variant_key
 from proxy.policy.stored import StoredResponse
 from proxy.storage.asking import LARGE, Asking, Found, Key
 from proxy.storage.backends.base import Backend
@@ -68,7 +67,7 @@ _GROUP_TIMEOUT = Seconds(30 * 86400)
 
 def page_key(cache: CacheConfig, key: bytes) -> str:
     """Return the key under which a cache keeps what is stored under one of ours, made as CACHES says."""
-    name = f"page.{blake2b(key, digest_size=20).hexdigest()}"
+    name = page_name(key)
     if cache.KEY_FUNCTION is None:
         return f"{cache.KEY_PREFIX}:{cache.VERSION}:{name}"
     return str(resolve_name(cache.KEY_FUNCTION)(name, cache.KEY_PREFIX, cache.VERSION))

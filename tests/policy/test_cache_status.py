@@ -11,6 +11,7 @@ import pytest
 
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.decisions import Detail, ForwardReason
+from proxy.policy.key import PrimaryKey
 from tests.policy.making import later, stored
 
 #: RFC 9211 §2.2
@@ -91,6 +92,18 @@ def test_every_detail_is_a_token() -> None:
         line = cache_status(Outcome(forward=ForwardReason.BYPASS, detail=detail))
         assert read(line)["detail"] == detail.value
         assert b'"' not in line
+
+
+@pytest.mark.rfc(9211, "2.7")
+def test_the_key_is_a_string_that_tells_nothing_of_what_it_is_made_of() -> None:
+    said = [
+        read(cache_status(Outcome(hit=True, detail=Detail.STALE_IF_ERROR), PrimaryKey(key)))
+        for key in (b"9:site.test14:/?token=secret", b'"\\\r\n\xff', b"")
+    ]
+    keys = [one["key"] for one in said]
+    assert all(re.fullmatch("page[.][0-9a-f]{40}", key) for key in keys)
+    assert len(set(keys)) == 3
+    assert all({**one, "key": ""} == {"hit": True, "key": "", "detail": "stale-if-error"} for one in said)
 
 
 @pytest.mark.rfc(9211, "2")

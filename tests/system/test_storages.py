@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.policy.key import page_name
 from tests.system.storing import STORAGES, Proxies, get, proxies, until
 
 
@@ -41,6 +42,24 @@ def test_two_proxies_of_one_prefix_share_what_either_stores(start: Proxies, stor
             until(port, "hit", path)
         for port, path in zip(ports, ("/2", "/1"), strict=True):
             assert until(port, "hit", path) == f"{path} made 1 times"
+
+
+@pytest.mark.rfc(9211, "2.7")
+def test_the_key_that_is_told_is_the_name_of_the_page_in_its_cache(start: Proxies, storages) -> None:
+    if storage := storages("redis"):
+        _, port = start.start({**storage.settings(KEY_PREFIX="told"), "cache_status": {"key": True}})
+        until(port, "hit")
+        (name,) = [name for name in storage.of("told") if name != f"told:1:{page_name(b'usual')}"]
+        assert get(port)[1].endswith(f'; key="{name.removeprefix("told:1:")}"')
+
+
+@pytest.mark.rfc(9211, "2.7")
+def test_a_page_in_memory_has_a_key_too(start: Proxies) -> None:
+    _, port = start.start({"cache_status": {"key": True}})
+    _, _, stored = get(port)[1].partition("; key=")
+    until(port, "hit")
+    _, _, found = get(port)[1].partition("; key=")
+    assert stored == found != ""
 
 
 def test_another_version_is_another_cache(start: Proxies, storages) -> None:
