@@ -13,9 +13,9 @@ from proxy.config.units import UnixTime
 from proxy.ops.sources import Store
 from proxy.policy.key import Distinctions
 from proxy.storage.backends.base import Backend
-from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.batches import Start
 from proxy.storage.guard import Guards, Patience
+from proxy.storage.memory import PageMemory
 from proxy.storage.registry import open_cache
 from proxy.storage.remote import RemoteResponses, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
@@ -40,7 +40,7 @@ class Memory:
     alias: str
     """The one that was opened first of those with its LOCATION."""
     options: CacheOptions
-    cache: LocMemCache
+    cache: PageMemory
 
 
 class Pages:
@@ -119,7 +119,7 @@ class Pages:
 
     def _made(self, alias: str, cache: CacheConfig) -> Memory:
         options = _options(cache)
-        memory = LocMemCache(
+        memory = PageMemory(
             self._clock,
             max_entries=options.MAX_ENTRIES,
             cull_frequency=options.CULL_FREQUENCY,

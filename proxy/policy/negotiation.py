@@ -84,7 +84,7 @@ class Normal:
         if language is None or not _LANGUAGE.fullmatch(language) or self._language(language) != language.lower():
             return None
         fields = [*request.fields.without({ACCEPT_LANGUAGE}), (ACCEPT_LANGUAGE, language)]
-        terms = replace(stored.terms, vary=tuple(name for name in vary if name != AS_SENT + ACCEPT_LANGUAGE))
+        terms = stored.terms.selected_by(tuple(name for name in vary if name != AS_SENT + ACCEPT_LANGUAGE))
         asking = replace(request, fields=Fields(fields))
         return asking, StoredResponse(stored.status, stored.head, stored.body, terms, stored.extent)
 

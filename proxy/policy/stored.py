@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from sys import getsizeof
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.message.fields import Fields
 from proxy.policy.ranges import Extent
 
+Shared = TypeVar("Shared")
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+
+@lru_cache(maxsize=1024, typed=True)
+def shared(value: Shared) -> Shared:
+    """Return a value equal to this: many stored responses have the same lifetime, and vary by the same fields."""
+    return value
+
+
+# Structs without gc: Python's collector of cycles would walk over every stored response each time it runs, and stop the
+# process for as long (0.2 to 0.6 s with 100,000 of them). Nothing in them may ever refer to what refers to them.
+
+
+class Terms(Struct, frozen=True, gc=False):
     """What a response said about its own reuse, read once, when it came."""
 
     born: UnixTime
@@ -44,8 +59,12 @@ class Terms:
         """Return current_age (§4.2.3)."""
         return max(0.0, now - self.born)
 
+    def selected_by(self, vary: tuple[bytes, ...]) -> Terms:
+        """Return the same terms for a response that these fields of the request select."""
+        return replace(self, vary=shared(vary))
 
-class StoredResponse:
+
+class StoredResponse(Struct, eq=False, gc=False):
     """A response, ready to be sent: its head is serialised once.
 
     ``head`` is the status line and the end-to-end fields, Content-Length among them, each with its CRLF, without Age,
@@ -53,18 +72,21 @@ class StoredResponse:
     partial (RFC 9111 §3.3): a 206 with one part, which answers nothing but requests for what lies in it.
     """
 
-    __slots__ = ("_second", "_tail", "body", "extent", "fresh_until", "head", "status", "terms")
+    status: int
+    head: bytes
+    body: bytes
+    terms: Terms
+    extent: Extent | None = None
+    fresh_until: float = 0.0
+    """Reckoned from its terms."""
+    _second: int = -1
+    _tail: bytes = b""
 
-    def __init__(self, status: int, head: bytes, body: bytes, terms: Terms, extent: Extent | None = None) -> None:
-        self.status = status
-        self.head = head
-        self.body = body
-        self.terms = terms
-        self.extent = extent
-        # A response that must be validated on each use is never fresh enough to be served unasked, nor is a part.
-        self.fresh_until = 0.0 if terms.no_cache or extent is not None else terms.born + terms.lifetime
-        self._second = -1
-        self._tail = b""
+    def __post_init__(self) -> None:
+        """A response that must be validated on each use is never fresh enough to be served unasked, nor is a part."""
+        terms = self.terms
+        if not terms.no_cache and self.extent is None:
+            self.fresh_until = terms.born + terms.lifetime
 
     @property
     def complete_size(self) -> int:
@@ -106,5 +128,6 @@ class StoredResponse:
         )
 
 
-#: The object, its terms with their numbers, and the tail of the current second, as sys.getsizeof counts them.
-_FIXED = 96 + 120 + 4 * 24 + 56 + 110
+#: The object (80), its terms (112), two numbers (64), what the allocator adds, and half a tail: not each was used yet.
+#: Measured as PSS over 100,000 of them on CPython 3.11.
+_FIXED = 360

@@ -18,7 +18,7 @@ from proxy.policy.posting import answers_get
 from proxy.policy.ranges import stated_extent
 from proxy.policy.rules import Rules
 from proxy.policy.said import Said, said
-from proxy.policy.stored import Terms
+from proxy.policy.stored import Terms, shared
 
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
 _SHARED_BY = (b"public", b"s-maxage", b"must-revalidate")
@@ -197,7 +197,7 @@ def _terms(
     initial_age = corrected_initial_age(date, age_value(fields), request_time, response_time)
     return Terms(
         born=UnixTime(response_time - initial_age),
-        lifetime=lifetime,
+        lifetime=shared(lifetime),
         explicit=explicit,
         no_cache=no_cache,
         must_revalidate=_must_revalidate(directives, rules, overridden=bool(given)),
@@ -205,7 +205,7 @@ def _terms(
         stale_if_error=delta_seconds(directives.get(b"stale-if-error")),
         etag=fields.get(b"etag"),
         last_modified=fields.get(b"last-modified"),
-        vary=vary,
+        vary=shared(vary),
         unsaid=unsaid and not explicit,
         immutable=b"immutable" in directives,
     )

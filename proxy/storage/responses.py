@@ -10,17 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from sys import getsizeof
 from typing import Protocol
 
+from msgspec import Struct
+
 from proxy.config.units import UnixTime
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
-from proxy.policy.stored import StoredResponse
+from proxy.policy.stored import StoredResponse, shared
 from proxy.policy.variants import offered, offered_tag
-from proxy.storage.backends.locmem import LocMemCache
 from proxy.storage.codec import GroupMark
+from proxy.storage.memory import PageMemory
 
 _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
+
+_FEW_KEYS = 8
+"""Variants of one URL that are looked through as fast as a dictionary finds one."""
 
 VarySpecs = Sequence[tuple[bytes, ...]]
 
@@ -79,38 +84,32 @@ class Responses(Protocol):
         """Forget every stored response in the group that was generated until now (RFC 9875)."""
 
 
-class _Grouped:
+class _Grouped(Struct, eq=False, gc=False):
     """A stored response that is in groups, each of which may become invalid as a whole."""
 
-    __slots__ = ("groups", "response")
-
-    def __init__(self, response: StoredResponse, groups: Sequence[PrimaryKey]) -> None:
-        self.response = response
-        self.groups = groups
+    response: StoredResponse
+    groups: tuple[PrimaryKey, ...]
 
     def size(self) -> int:
-        return self.response.size() + sum(map(getsizeof, self.groups)) + getsizeof(self.groups) + 48
+        return self.response.size() + sum(map(getsizeof, self.groups)) + getsizeof(self.groups) + getsizeof(self)
 
 
-class _Variants:
-    """What the responses of one resource vary by, and where they lie."""
+class _Variants(Struct, eq=False, gc=False):
+    """What the responses of one resource vary by, and where they lie: never changed, for few bytes."""
 
-    __slots__ = ("keys", "specs")
+    specs: tuple[tuple[bytes, ...], ...] = ()
+    """The latest first."""
+    keys: tuple[VariantKey, ...] | dict[VariantKey, None] = ()
+    """The latest last. Of many it is a dictionary, which finds one sooner than a tuple and takes more room."""
 
-    def __init__(self) -> None:
-        self.specs: list[tuple[bytes, ...]] = []
-        self.keys: dict[VariantKey, None] = {}
-
-    def add(self, spec: tuple[bytes, ...], key: VariantKey) -> None:
-        if spec in self.specs:
-            self.specs.remove(spec)
-        self.specs.insert(0, spec)
-        del self.specs[_MOST_SPECS:]
-        self.keys.pop(key, None)
-        self.keys[key] = None
+    def with_variant(self, spec: tuple[bytes, ...], key: VariantKey, most: int) -> _Variants:
+        specs = shared((spec, *(one for one in self.specs if one != spec))[:_MOST_SPECS])
+        keys = (*(one for one in self.keys if one != key), key)[-most:]
+        return _Variants(specs, keys if len(keys) <= _FEW_KEYS else dict.fromkeys(keys))
 
     def size(self) -> int:
-        return 200 + sum(getsizeof(key) + 64 for key in self.keys) + sum(map(getsizeof, self.specs))
+        """The keys themselves count where the variants lie."""
+        return getsizeof(self) + getsizeof(self.keys)
 
 
 class MemoryResponses:
@@ -118,34 +117,42 @@ class MemoryResponses:
 
     immediate = True
 
-    def __init__(self, memory: LocMemCache, distinctions: Distinctions, max_variants: int) -> None:
+    def __init__(self, memory: PageMemory, distinctions: Distinctions, max_variants: int) -> None:
         self._memory = memory
+        self._kept = memory.kept
         self._distinctions = distinctions
         self._max_variants = max_variants
 
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects, the latest where several would do."""
-        held = self._memory.peek(primary, now)
-        if held is None:
+        # As memory.peek does, without a call: this is on the way of every hit.
+        kept = self._kept.get(primary)
+        if kept is None:
             return None
+        if kept.until <= now:
+            self._memory.expire(kept)
+            return None
+        kept.used = True
+        held = kept.value
         if type(held) is StoredResponse:
             return held
-        if isinstance(held, _Grouped):
-            return self._valid(held, now)
         if isinstance(held, _Variants):
-            part: StoredResponse | None = None
-            for spec in held.specs:
-                key = variant_key(primary, spec, request, self._distinctions)
-                if key not in held.keys:
-                    # One of a former list, which was evicted before it, may lie there: nobody could invalidate it.
-                    continue
-                variant = self._valid(self._memory.peek(key, now), now)
-                if variant is not None:
-                    if variant.extent is None:
-                        return variant
-                    part = part or variant
-            return part
-        return None
+            return self._variant(held, primary, request, now)
+        return self._valid(held, now)
+
+    def _variant(self, held: _Variants, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        part: StoredResponse | None = None
+        for spec in held.specs:
+            key = variant_key(primary, spec, request, self._distinctions)
+            if key not in held.keys:
+                # One of a former list, which was evicted before it, may lie there: nobody could invalidate it.
+                continue
+            variant = self._valid(self._memory.peek(key, now), now)
+            if variant is not None:
+                if variant.extent is None:
+                    return variant
+                part = part or variant
+        return part
 
     def _valid(self, held: object, now: UnixTime) -> StoredResponse | None:
         """Return a response that lies here, unless one of its groups has become invalid since."""
@@ -199,12 +206,15 @@ class MemoryResponses:
                 yield tag, variant
 
     async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> Sequence[StoredResponse]:
-        """Return the resource's stored responses."""
-        held = self._memory.peek(primary, now)
-        keys = reversed(held.keys) if isinstance(held, _Variants) else ()
-        lying = [self._memory.peek(key, now) for key in keys] if isinstance(held, _Variants) else [held]
+        """Return the resource's stored responses; none of them counts as used for it."""
+        held = self._lying(primary, now)
+        lying = [self._lying(key, now) for key in reversed(held.keys)] if isinstance(held, _Variants) else [held]
         found = [one for one in (self._valid(each, now) for each in lying) if one is not None]
         return found[:most]
+
+    def _lying(self, key: PrimaryKey | VariantKey, now: UnixTime) -> object | None:
+        kept = self._kept.get(key)
+        return None if kept is None or kept.until <= now else kept.value
 
     def told_apart_by(self, distinctions: Distinctions) -> MemoryResponses:
         """Return the same memory, with these distinctions."""
@@ -222,16 +232,15 @@ class MemoryResponses:
         spec = stored.terms.vary
         kept_as = self._grouped(primary, request, stored, now)
         if not spec:
-            self.invalidate(primary)
+            self._drop_variants(primary)
             return self._memory.put(primary, kept_as, kept_as.size(), until)
         held = self._memory.peek(primary, now)
-        variants = held if isinstance(held, _Variants) else _Variants()
+        former = held if isinstance(held, _Variants) else _Variants()
         key = variant_key(primary, spec, request, self._distinctions)
-        variants.add(spec, key)
-        while len(variants.keys) > self._max_variants:
-            oldest = next(iter(variants.keys))
-            del variants.keys[oldest]
-            self._memory.drop(oldest)
+        variants = former.with_variant(spec, key, self._max_variants)
+        for one in former.keys:
+            if one not in variants.keys:
+                self._memory.drop(one)
         # The list has to outlive each variant, and is small.
         forever = UnixTime(float("inf"))
         kept = self._memory.put(primary, variants, variants.size(), forever)
@@ -257,11 +266,14 @@ class MemoryResponses:
 
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource (RFC 9111 §4.4)."""
-        held = self._memory.peek(primary, UnixTime(0))
-        if isinstance(held, _Variants):
-            for key in held.keys:
-                self._memory.drop(key)
+        self._drop_variants(primary)
         return self._memory.drop(primary)
+
+    def _drop_variants(self, primary: PrimaryKey) -> None:
+        kept = self._kept.get(primary)
+        if kept is not None and isinstance(kept.value, _Variants):
+            for key in kept.value.keys:
+                self._memory.drop(key)
 
     def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
         """Forget every stored response in the group, however many they are, by one mark."""

@@ -22,7 +22,7 @@ from proxy.message.heads import Request, Response
 from proxy.message.stream import Arriving
 from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
-from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.memory import PageMemory
 from proxy.storage.responses import MemoryResponses, Responses
 from proxy.upstream.body import ResponseBody
 from proxy.upstream.connection import Answer, Ask
@@ -310,7 +310,7 @@ class Bench:
         self.rules = replace(RULES, **rules)
         self.clock = Clock()
         self.origin = Origin(list(answers))
-        self.memory = LocMemCache(self.clock, max_entries=None)
+        self.memory = PageMemory(self.clock, max_entries=None)
         self.responses = storage or MemoryResponses(self.memory, self.rules.distinctions, variants)
         self.entries: list[Entry] = []
         self.counters = Counters(self.entries.append)

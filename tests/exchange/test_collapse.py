@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import UpstreamError, UpstreamTimeout
 from proxy.policy.key import PrimaryKey
-from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.memory import PageMemory
 from proxy.storage.responses import MemoryResponses
 from tests.exchange.making import RULES, Bench, Client, Clock, Gate, coming, request, settled, whole
 
@@ -433,7 +433,7 @@ class FailsOnce(MemoryResponses):
 
 @pytest.mark.parametrize("arriving", [False, True])
 async def test_after_a_fault_of_ours_nobody_waits_for_the_body(arriving: bool) -> None:
-    bench = Bench(storage=FailsOnce(LocMemCache(Clock(), max_entries=None), RULES.distinctions, 128))
+    bench = Bench(storage=FailsOnce(PageMemory(Clock(), max_entries=None), RULES.distinctions, 128))
     gate = Gate()
     bench.give(gate, whole(FRESH), whole(FRESH))
     leader, follower, later = Client(), Client(), Client()

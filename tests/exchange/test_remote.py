@@ -15,6 +15,7 @@ from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.base import Value
 from proxy.storage.codec import decode, encode
 from proxy.storage.debts import Debts
+from proxy.storage.memory import PageMemory
 from proxy.storage.numbers import Operation
 from proxy.storage.remote import RemoteResponses
 from proxy.storage.responses import MemoryResponses, Responses
@@ -24,10 +25,6 @@ from tests.storage.test_responses import stored
 
 FRESH = "cache-control: max-age=60"
 LANGUAGE = "vary: accept-language"
-
-
-def memory(backend: Counting, variants: int) -> MemoryResponses:
-    return MemoryResponses(backend, Distinctions(("_ga",)), variants)
 
 
 def body_of(slot: tuple[object, ...]) -> bytes:
@@ -226,30 +223,47 @@ async def test_a_record_under_the_key_of_another_page_is_no_answer_for_it() -> N
 # Variants.
 
 
-KINDS = [
-    pytest.param(memory, id="memory"),
-    pytest.param(lambda backend, variants: remote(backend, variants=variants), id="remote"),
-]
-Kind = Callable[[Counting, int], Responses]
+Pages = Callable[[], int]
+
+
+def in_memory(variants: int) -> tuple[Responses, Pages]:
+    memory = PageMemory(Clock())
+
+    def pages() -> int:
+        return sum(isinstance(kept.value, StoredResponse) for kept in memory.kept.values())
+
+    return MemoryResponses(memory, Distinctions(("_ga",)), variants), pages
+
+
+def in_storage(variants: int) -> tuple[Responses, Pages]:
+    backend = Counting()
+    return remote(backend, variants=variants), lambda: pages_in(backend)
+
+
+def pages_in(backend: Counting) -> int:
+    return sum(b"HTTP/1.1" in body_of(slot) for slot in backend._slots.values())
+
+
+KINDS = [pytest.param(in_memory, id="memory"), pytest.param(in_storage, id="remote")]
+Kind = Callable[[int], tuple[Responses, Pages]]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("variants", [1, 3])
 async def test_a_url_has_no_more_stored_variants_than_it_may(kind: Kind, variants: int) -> None:
-    backend = Counting()
-    bench = Bench(storage=kind(backend, variants))
+    storage, pages = kind(variants)
+    bench = Bench(storage=storage)
     for number in range(12):
         vary = LANGUAGE if number % 2 else "vary: accept-language, x-device"
         bench.give(whole(FRESH, vary, body=b"%d" % number))
         assert (await bench.get("/page", f"accept-language: l{number}")).content == b"%d" % number
         assert (await bench.get("/page", f"accept-language: l{number}")).cache_status.startswith("hit")
-    pages = [name for name, slot in backend._slots.items() if b"HTTP/1.1" in body_of(slot)]
-    assert len(pages) == variants
+    assert pages() == variants
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_variants_up_to_the_limit_are_all_kept(kind: Kind) -> None:
-    bench = Bench(storage=kind(Counting(), 16))
+    bench = Bench(storage=kind(16)[0])
     for number in range(16):
         bench.give(whole(FRESH, LANGUAGE, body=b"%d" % number))
         await bench.get("/page", f"accept-language: l{number}")
@@ -272,8 +286,7 @@ async def test_proxies_that_store_variants_at_the_same_time_keep_the_limit_toget
             gate.open(whole(FRESH, LANGUAGE, body=b"%d-%d" % (number, which)))
         await settled()
         assert [client.content for client in clients] == [b"%d-%d" % (number, which) for which in range(3)]
-    pages = [name for name, slot in backend._slots.items() if b"HTTP/1.1" in body_of(slot)]
-    assert len(pages) <= 4
+    assert pages_in(backend) <= 4
 
 
 async def test_a_variant_never_answers_for_another_that_had_its_slot() -> None:

@@ -13,7 +13,7 @@ from proxy.config.load import load
 from proxy.config.model import UpstreamConfig
 from proxy.exchange.site import Route, Sites
 from proxy.sites import Parts, distinctions_of, sites_of
-from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.memory import PageMemory
 from proxy.storage.responses import MemoryResponses, Responses
 from tests.exchange.making import Bench, Gate, Given, Origin, request, settled, whole
 
@@ -29,7 +29,7 @@ class Routed(Bench):
         file.write_text(yaml.safe_dump({"upstream": ONE, **settings}))
         self.config = load(file, {}, {}).config
         self.two = Origin()
-        self.caches: dict[str, LocMemCache] = {}
+        self.caches: dict[str, PageMemory] = {}
         super().__init__(*answers)
 
     def sites(self, plain: Route) -> Sites:
@@ -39,7 +39,7 @@ class Routed(Bench):
         return sites_of(Parts(self.config, self._of, origin))
 
     def _of(self, alias: str) -> Responses:
-        memory = self.caches.setdefault(alias, LocMemCache(self.clock, max_entries=None))
+        memory = self.caches.setdefault(alias, PageMemory(self.clock, max_entries=None))
         return MemoryResponses(memory, distinctions_of(self.config), 128)
 
 

@@ -14,7 +14,7 @@ from proxy.message.heads import Request
 from proxy.policy.key import Distinctions, PrimaryKey
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse, Terms
-from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.memory import PageMemory
 from proxy.storage.responses import MemoryResponses, NoResponses
 from tests.storage.contract import Clock
 
@@ -51,7 +51,7 @@ class Shelf:
 
     def __init__(self, variants: int = 128, **bounds: int | None) -> None:
         self.clock = Clock()
-        self.memory = LocMemCache(self.clock, **{"max_entries": None, **bounds})  # type: ignore[arg-type]
+        self.memory = PageMemory(self.clock, **{"max_entries": None, **bounds})  # type: ignore[arg-type]
         self.responses = MemoryResponses(self.memory, NO_COOKIES, variants)
 
     def put(self, primary: PrimaryKey, response: StoredResponse, *lines: str, until: UnixTime = LATER) -> bool:
