@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from sys import getsizeof
 from zlib import crc32
@@ -11,6 +11,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from proxy.config.units import Bytes, UnixTime
+from proxy.storage.numbers import Room
 
 #: What a value costs beside itself and its key (measured as PSS over 100,000 of them on CPython 3.11).
 KEPT_BYTES = 230
@@ -69,11 +70,16 @@ class PageMemory:
         self._ghosts = Ghosts()
         self.bytes = Bytes(0)
         """What the values take, with their keys and the cost of keeping them."""
-        self.evicted = 0
+        self.evictions: Counter[Room] = Counter()
         """Values that went to make room, since the start."""
 
     def __len__(self) -> int:
         return len(self.kept)
+
+    @property
+    def evicted(self) -> int:
+        """Values that went to make room, for whatever reason."""
+        return self.evictions.total()
 
     def peek(self, key: bytes, now: UnixTime) -> object | None:
         """Return the value, and count it as used."""
@@ -102,7 +108,7 @@ class PageMemory:
             if size > most:
                 return False
             while self.bytes + size > most:
-                self._evict()
+                self._evict(Room.BYTES)
         if self._max_entries is not None:
             self._cull(self._max_entries)
         self._latest = kept = self.kept[key] = Kept(key, value, size, until, proven=proven)
@@ -143,7 +149,7 @@ class PageMemory:
         del self.kept[kept.key]
         self._weigh(kept, -kept.size)
 
-    def _evict(self) -> None:
+    def _evict(self, needed: Room) -> None:
         """Let one value go; there has to be one."""
         now = self._clock()
         patience = _PATIENCE
@@ -163,7 +169,7 @@ class PageMemory:
                 self._forget(kept)
                 if is_small:
                     self._ghosts.add(kept.key, len(self.kept))
-                self.evicted += 1
+                self.evictions[needed] += 1
                 return
 
     def _cull(self, most: int) -> None:
@@ -172,7 +178,7 @@ class PageMemory:
         if there >= most:
             self._ebb = there - max(1, there // self._cull_frequency) if self._cull_frequency else 0
         for _ in range(min(there - self._ebb, _INSTALMENT)):
-            self._evict()
+            self._evict(Room.ENTRIES)
         if len(self.kept) <= self._ebb:
             self._ebb = most
 

@@ -1,7 +1,7 @@
 """Which part of the requests does each order of eviction answer, of the same loads within the same bytes?
 
-``python -m tests.bench.admission`` prints the table. The loads come from seeded generators and nothing is timed: it says
-the same on every machine.
+``python -m tests.bench.admission`` prints the table. The loads come from seeded generators and nothing is timed: every
+machine says the same.
 """
 
 from __future__ import annotations
