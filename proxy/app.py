@@ -8,8 +8,8 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,11 +28,13 @@ from proxy.errors import ListenError
 from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
 from proxy.ops.cache_http import add_caches
 from proxy.ops.catalogue import RESTARTS
-from proxy.ops.explain_page import explain_pages
-from proxy.ops.health import Readiness, Unready, health_pages
+from proxy.ops.config_page import config_pages
+from proxy.ops.explain_page import AskWorkers, explain_pages
+from proxy.ops.health import Readiness, Unready, Watch, health_pages
 from proxy.ops.line_writer import LineWriter
-from proxy.ops.metrics import metrics_pages
+from proxy.ops.metrics import Collect, metrics_pages
 from proxy.ops.snapshot import Snapshot, total
+from proxy.ops.stats import stats_pages
 from proxy.questions import answering
 from proxy.reloads import Reloads
 from proxy.worker import Worker, clock
@@ -88,6 +90,17 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
+@contextmanager
+def _meanwhile(*work: Coroutine[object, object, None]) -> Iterator[None]:
+    """Have this done in the background until the block ends."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
 async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) -> None:
     stop = _stop_event()
     async with _serving(config, sockets.clients) as worker:
@@ -96,18 +109,18 @@ async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) 
         async def collect() -> Sequence[Snapshot]:
             return [worker.snapshot(), reloads.snapshot()]
 
+        watch = Watch(collect)
+
         def readiness() -> Readiness:
-            return Readiness(unready=(Unready.DRAINING,) if worker.server.draining else ())
+            return Readiness((Unready.DRAINING,) if worker.server.draining else (), watch.degraded)
 
         async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
             return [(0, await answering(worker)(question))]
 
-        pages = [*metrics_pages(collect), *health_pages(readiness), *explain_pages(ask)]
-        runners = await _start_admin(config, sockets, pages)
+        runners = await _start_admin(config, sockets, _pages(collect, readiness, ask, reloads))
         _announce(sockets)
-        reloading = asyncio.create_task(reloads.run())
-        await stop.wait()
-        reloading.cancel()
+        with _meanwhile(reloads.run(), watch.run()):
+            await stop.wait()
         _say("draining")
         close_listeners(sockets.clients)
         await worker.server.drain(worker.config.timeouts.drain)
@@ -149,24 +162,24 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
         restarts = Snapshot({RESTARTS: {(): supervisor.restarts}})
         return [past[0], reloads.snapshot(), restarts, *map(Snapshot.from_json, await supervisor.snapshots())]
 
+    watch = Watch(collect)
+
     def readiness() -> Readiness:
         if stopping:
-            return Readiness(unready=(Unready.DRAINING,))
-        return Readiness(unready=() if supervisor.ready else (Unready.NO_WORKER,))
+            return Readiness((Unready.DRAINING,), watch.degraded)
+        return Readiness(() if supervisor.ready else (Unready.NO_WORKER,), watch.degraded)
 
     async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
         return [(each.number, each.answer) for each in await supervisor.ask(question)]
 
-    pages = [*metrics_pages(collect), *health_pages(readiness), *explain_pages(ask)]
-    runners = await _start_admin(config, sockets, pages)
+    runners = await _start_admin(config, sockets, _pages(collect, readiness, ask, reloads))
     starting = asyncio.create_task(supervisor.start())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
     if not stop.is_set():
         _announce(sockets)
-        reloading = asyncio.create_task(reloads.run())
-        await stopped
-        reloading.cancel()
+        with _meanwhile(reloads.run(), watch.run()):
+            await stopped
     stopping = True
     _say("draining")
     starting.cancel()
@@ -174,6 +187,17 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
     await supervisor.stop(reloads.config.timeouts.drain)
     for runner in runners:
         await stop_admin(runner)
+
+
+def _pages(collect: Collect, readiness: Callable[[], Readiness], ask: AskWorkers, reloads: Reloads) -> Sequence[Page]:
+    """Return every page of the admin listener but those of the caches."""
+    return [
+        *metrics_pages(collect),
+        *stats_pages(collect, clock),
+        *health_pages(readiness),
+        *config_pages(lambda: reloads.config),
+        *explain_pages(ask),
+    ]
 
 
 async def _start_admin(config: Config, sockets: Sockets, pages: Sequence[Page]) -> list[web.AppRunner]:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from proxy.config.load import Loaded
+from proxy.config.model import Config
 from proxy.config.plain import plain_float
 from proxy.config.reader import Leaf, leaves
 from proxy.config.units import Bytes, Seconds, show_bytes, show_seconds
@@ -23,9 +24,14 @@ _UNIX_OR_URL = re.compile(r"(?:https?://|unix:/)[A-Za-z0-9_./:-]*[A-Za-z0-9_/-]"
 
 def show(loaded: Loaded) -> str:
     """Write the configuration as YAML with the origin of each value behind it; secrets are masked."""
-    lines = list(_lines(loaded))
+    lines = list(_lines(loaded.config, loaded.origins))
     width = min(_WIDEST, max(len(left) for left, origin in lines if origin))
     return "".join(f"{left:<{width}}  # {origin}\n" if origin else f"{left}\n" for left, origin in lines)
+
+
+def show_values(config: Config) -> str:
+    """Write the configuration as YAML; secrets are masked."""
+    return "".join(f"{line}\n" for line, _ in _lines(config, {}))
 
 
 def show_value(value: object, kind: Any = str) -> str:
@@ -45,16 +51,16 @@ def show_value(value: object, kind: Any = str) -> str:
     return _text(value) if isinstance(value, str) else _number(value)
 
 
-def _lines(loaded: Loaded) -> Iterator[tuple[str, str]]:
+def _lines(config: Config, origins: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Give each line without its origin, and the origin; a section's own line has none."""
     above: tuple[str | int, ...] = ()
-    for leaf in leaves(loaded.config):
+    for leaf in leaves(config):
         *sections, name = leaf.keys
         for depth, section in enumerate(sections):
             if above[: depth + 1] != leaf.keys[: depth + 1]:
                 yield f"{_INDENT * depth}{'-' if isinstance(section, int) else f'{_name(section)}:'}", ""
         above = leaf.keys[:-1]
-        yield f"{_INDENT * len(sections)}{_name(str(name))}: {_shown(leaf)}", loaded.origins[leaf.path]
+        yield f"{_INDENT * len(sections)}{_name(str(name))}: {_shown(leaf)}", origins.get(leaf.path, "")
 
 
 def _shown(leaf: Leaf) -> str:

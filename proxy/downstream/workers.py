@@ -27,7 +27,7 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _HEALTHY_AFTER = 10.0
 _LAST_GRACE = 5.0
-_LONGEST_LINE = 1 << 20
+_LONGEST_LINE = 1 << 24
 
 READY = b"ready\n"
 SNAPSHOT = b"snapshot\n"

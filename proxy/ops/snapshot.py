@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from proxy.ops import urls
 from proxy.ops.catalogue import METRICS
 from proxy.ops.metric import Kind, Labels, Samples
 from proxy.ops.sources import Sources
+from proxy.ops.urls import Lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class Snapshot:
     """Samples by the name of their metric: what a worker sends to the process that answers on the admin listener."""
 
     samples: dict[str, Samples]
+    urls: Lists = field(default_factory=dict)
 
     def value(self, name: str, *labels: str) -> float:
         """Return one number; 0 where nothing was counted."""
@@ -32,20 +35,22 @@ class Snapshot:
     def to_json(self) -> str:
         """Write it on one line."""
         rows = {name: [[list(labels), value] for labels, value in rows.items()] for name, rows in self.samples.items()}
-        return json.dumps(rows, separators=(",", ":"), allow_nan=False)
+        written = {"samples": rows, "urls": urls.rows(self.urls)}
+        return json.dumps(written, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Snapshot:
         """Read what ``to_json`` wrote; ValueError for anything else."""
         found = json.loads(text)
-        if not isinstance(found, dict):
-            raise ValueError("a snapshot is an object")
-        return cls({name: dict(map(_row, _list(rows))) for name, rows in found.items()})
+        if not isinstance(found, dict) or not isinstance(found.get("samples"), dict):
+            raise ValueError("a snapshot is an object with samples")
+        samples: dict[str, Samples] = {name: dict(map(_row, _list(rows))) for name, rows in found["samples"].items()}
+        return cls(samples, urls.of_rows(found.get("urls", {})))
 
 
 def take(sources: Sources) -> Snapshot:
     """Read the numbers of one worker now."""
-    return Snapshot({metric.name: metric.read(sources) for metric in METRICS})
+    return Snapshot({metric.name: metric.read(sources) for metric in METRICS}, urls.told(sources.counters))
 
 
 def of_caches(sources: Sources) -> Snapshot:
@@ -58,13 +63,14 @@ def of_caches(sources: Sources) -> Snapshot:
 def total(snapshots: Iterable[Snapshot]) -> Snapshot:
     """Add several workers' numbers up, beginning with what the page shows before anything has happened."""
     sums = {metric.name: dict(metric.start) for metric in METRICS}
+    snapshots = list(snapshots)
     for snapshot in snapshots:
         for metric in METRICS:
             sum_ = sums[metric.name]
             for labels, value in snapshot.samples.get(metric.name, {}).items():
                 if len(labels) == metric.width:
                     sum_[labels] = metric.merge(sum_.get(labels, 0), value)
-    return Snapshot(dict(sums))
+    return Snapshot(dict(sums), urls.together(snapshot.urls for snapshot in snapshots))
 
 
 def _row(row: object) -> tuple[Labels, float]:

@@ -12,11 +12,15 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from proxy.config.model import AdminConfig, Config, UpstreamConfig
+from proxy.config.units import Seconds
 from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
+from proxy.ops.config_page import config_pages
 from proxy.ops.health import Degraded, Readiness, Unready, health_pages
 from proxy.ops.metrics import metrics_pages
 from proxy.ops.snapshot import Snapshot, take
-from tests.ops.making import sources
+from proxy.ops.stats import stats_pages
+from tests.ops.making import NOW, sources
 
 Client = TestClient[aiohttp.web.Request, aiohttp.web.Application]
 
@@ -28,6 +32,7 @@ class Workers:
     snapshots: list[Snapshot] = field(default_factory=lambda: [take(sources()), take(sources())])
     readiness: Readiness = field(default_factory=Readiness)
     collected: int = 0
+    config: Config = field(default_factory=lambda: Config(upstream=UpstreamConfig("http://127.0.0.1:8000")))
 
     async def collect(self) -> Sequence[Snapshot]:
         self.collected += 1
@@ -38,7 +43,12 @@ class Workers:
 
     @property
     def pages(self) -> Sequence[Page]:
-        return [*metrics_pages(self.collect), *health_pages(self.ready)]
+        return [
+            *metrics_pages(self.collect),
+            *stats_pages(self.collect, lambda: NOW),
+            *health_pages(self.ready),
+            *config_pages(lambda: self.config),
+        ]
 
 
 @pytest.fixture
@@ -119,7 +129,18 @@ async def test_another_method_is_refused(client: Client) -> None:
     assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/nothing"])
+async def test_the_configuration_that_counts_now_has_no_secrets(client: Client, workers: Workers) -> None:
+    assert "upstream:\n  url: http://127.0.0.1:8000\n" in await (await client.get("/config")).text()
+    workers.config = Config(admin=AdminConfig(token="x" * 16), CACHE_MIDDLEWARE_SECONDS=Seconds(7))
+    response = await client.get("/config")
+    text = await response.text()
+    assert "CACHE_MIDDLEWARE_SECONDS: 7s\n" in text
+    assert '  token: "***"\n' in text
+    assert "x" * 16 not in text
+    assert response.content_type == "text/plain"
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/stats", "/config", "/nothing"])
 async def test_no_answer_is_stored_or_tells_versions(client: Client, path: str) -> None:
     headers = (await client.get(path)).headers
     assert headers["Server"] == "sitecache"

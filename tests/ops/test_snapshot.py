@@ -211,12 +211,17 @@ def test_it_survives_the_way() -> None:
     [
         pytest.param("", id="nothing"),
         pytest.param("[]", id="a-list"),
-        pytest.param('{"a": 1}', id="a-number-for-samples"),
-        pytest.param('{"a": [1]}', id="a-number-for-a-sample"),
-        pytest.param('{"a": [[["x"]]]}', id="no-value"),
-        pytest.param('{"a": [[["x"], "1"]]}', id="a-text-for-a-value"),
-        pytest.param('{"a": [[[1], 1]]}', id="a-number-for-a-label"),
-        pytest.param('{"a": [[["x"], 1', id="cut-short"),
+        pytest.param("{}", id="no-samples"),
+        pytest.param('{"samples": 1}', id="a-number-for-all-samples"),
+        pytest.param('{"samples": {"a": 1}}', id="a-number-for-samples"),
+        pytest.param('{"samples": {"a": [1]}}', id="a-number-for-a-sample"),
+        pytest.param('{"samples": {"a": [[["x"]]]}}', id="no-value"),
+        pytest.param('{"samples": {"a": [[["x"], "1"]]}}', id="a-text-for-a-value"),
+        pytest.param('{"samples": {"a": [[[1], 1]]}}', id="a-number-for-a-label"),
+        pytest.param('{"samples": {"a": [[["x"], 1', id="cut-short"),
+        pytest.param('{"samples": {}, "urls": []}', id="no-lists-of-urls"),
+        pytest.param('{"samples": {}, "urls": {"busiest": 1}}', id="a-number-for-urls"),
+        pytest.param('{"samples": {}, "urls": {"busiest": [["/"]]}}', id="a-url-without-its-numbers"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(text: str) -> None:
