@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from proxy import __version__
+from proxy.commands.explain import explain
 from proxy.config.load import Loaded, Source, backend_fault, load
 from proxy.config.memory_limit import memory_limit
 from proxy.config.model import Config
@@ -103,6 +104,9 @@ def createcachetable(tables: tuple[str, ...], file: str | None, database: str, d
     except (ValueError, SitecacheError) as error:
         _echo(f"{error}\n", sys.stderr)
         sys.exit(BAD_CONFIGURATION)
+
+
+main.add_command(explain)
 
 
 @main.command()

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_network
 from typing import Any
 
-from proxy.config.model import Config
-from proxy.downstream.parser import HeadLimits
 from proxy.downstream.pretended import Asked, pretend
 from proxy.errors import RequestError
-from proxy.message.heads import Request
 from proxy.ops.explain import explain
 from proxy.ops.explain_page import EXPLAIN
 from proxy.worker import Worker, clock
@@ -22,17 +18,10 @@ Question = Mapping[str, Any]
 Handler = Callable[[Worker, Question], Awaitable[dict[str, Any]]]
 
 
-def pretended(asked: Asked, config: Config) -> Request:
-    """Return the request that a person describes, as it would be read by this configuration; RequestError if none."""
-    limits = config.limits
-    networks = tuple(ip_network(network) for network in config.trusted_proxies)
-    return pretend(asked, HeadLimits(limits.header_bytes, limits.headers, limits.target), networks)
-
-
 async def _explain(worker: Worker, question: Question) -> dict[str, Any]:
     asked = Asked(question["url"], question["method"], question["fields"], question["peer"])
     try:
-        request = pretended(asked, worker.config)
+        request = pretend(asked, worker.config.limits, worker.config.trusted_proxies)
     except RequestError as error:
         return {"refused": error.status, "error": f"such a request is refused with {error.status}: {error.why}"}
     return await explain(worker.sites, worker.last, request, clock())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import quote, urlsplit
 
+from proxy.config.model import Limits
 from proxy.downstream.parser import HeadLimits, HeadParser
 from proxy.downstream.trust import Networks, believe, is_trusted
 from proxy.errors import RequestError
@@ -28,8 +29,9 @@ class Asked:
     """The address that it comes from; empty for one that may say anything about forwarding where the URL is https."""
 
 
-def pretend(asked: Asked, limits: HeadLimits, trusted: Networks) -> Request:
+def pretend(asked: Asked, limits: Limits, trusted_proxies: Sequence[str]) -> Request:
     """Read a request as the parser of a client's connection would; RequestError says why it could not be one."""
+    trusted = tuple(ip_network(network) for network in trusted_proxies)
     try:
         url = urlsplit(asked.url)
         host, secure = url.netloc, url.scheme == "https"
@@ -48,7 +50,8 @@ def pretend(asked: Asked, limits: HeadLimits, trusted: Networks) -> Request:
     if "host" not in names:
         lines.insert(0, f"Host: {host}")
     head = "".join(f"{line}\r\n" for line in [_request_line(asked, url.path, url.query), *lines, ""])
-    return _read(head, limits, asked.peer, is_trusted_peer=is_trusted_peer)
+    within = HeadLimits(limits.header_bytes, limits.headers, limits.target)
+    return _read(head, within, asked.peer, is_trusted_peer=is_trusted_peer)
 
 
 def _trusts(peer: str, trusted: Networks) -> bool:

@@ -32,14 +32,15 @@ async def explain(sites: Sites, last: LastFetches, request: Request, now: UnixTi
     fetch = last.find(request.method, seen.primary)
     if fetch is None and request.method == b"HEAD":
         fetch = last.find(b"GET", seen.primary)
+    chosen = _chosen(seen)
     at_hand = _now(request, seen)
     latest = None if fetch is None else _last(fetch, now)
     return {
         "request": shown_request(request),
         **shown_route(route),
         "key": [asdict(part) for part in key_parts(request, keying(route, request), seen.vary)],
-        "vary": None if seen.vary is None else [_varied_name(name) for name in seen.vary],
-        "stored": [_stored(one, route, now, is_selected=_same(one, seen.selected)) for one in seen.listed],
+        "vary": None if seen.vary is None else [varied_name(name) for name in seen.vary],
+        "stored": [_stored(one, route, now, is_selected=one is chosen) for one in seen.listed],
         "now": at_hand,
         "last": latest,
         "remedy": _advice(seen.outcome, at_hand, latest),
@@ -81,7 +82,7 @@ def _now(request: Request, seen: Foresight) -> Values:
     rules = seen.route.rules
     response = None if seen.selected is None else _response(seen.selected)
     facts = facts_of(request, response, rules, seen.route.name)
-    facts = replace(facts, vary=tuple(map(_varied_name, seen.vary or ())))
+    facts = replace(facts, vary=tuple(map(varied_name, seen.vary or ())))
     return shown_reason(seen.outcome, remedy_of(seen.outcome, facts))
 
 
@@ -117,7 +118,7 @@ def _stored(stored: StoredResponse, route: Route, now: UnixTime, *, is_selected:
         "lifetime_from": lifetime_source(stored.status, terms, route.rules),
         "fresh": not terms.no_cache and now < terms.born + terms.lifetime,
         "validated_on_each_use": terms.no_cache,
-        "vary": [_varied_name(name) for name in terms.vary],
+        "vary": [varied_name(name) for name in terms.vary],
         "tags": list(group_names(fields)),
         "size": len(stored.body),
         "part": stored.extent is not None,
@@ -127,11 +128,12 @@ def _stored(stored: StoredResponse, route: Route, now: UnixTime, *, is_selected:
     }
 
 
-def _same(one: StoredResponse, other: StoredResponse | None) -> bool:
-    """Tell whether both are one; those read twice from a storage are two objects."""
-    if other is None:
-        return False
-    return one is other or (one.terms == other.terms and one.head == other.head and one.body == other.body)
+def _chosen(seen: Foresight) -> StoredResponse | None:
+    """Return that of the listed ones which is the selected one; what is read from a storage twice is two objects."""
+    selected = seen.selected
+    if selected is None or any(one is selected for one in seen.listed):
+        return selected
+    return next((one for one in seen.listed if (one.terms, one.head) == (selected.terms, selected.head)), None)
 
 
 def _advice(outcome: Outcome, at_hand: Values, latest: Values | None) -> Values:
@@ -142,7 +144,7 @@ def _advice(outcome: Outcome, at_hand: Values, latest: Values | None) -> Values:
     return {"reason": reason, **{name: told[name] for name in ("says", "do", "settings")}}
 
 
-def _varied_name(name: bytes) -> str:
+def varied_name(name: bytes) -> str:
     """Return the name of what responses vary by; some stand for less, or more, than a field."""
     kind, colon, cookie = name.partition(b":")
     if not colon:

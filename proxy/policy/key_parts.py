@@ -59,11 +59,10 @@ def key_parts(request: Request, keying: Keying, vary: Sequence[bytes] | None) ->
 
 
 def _prefix(scope: bytes) -> Iterator[KeyPart]:
-    values = map(_text, _parts_of(scope))
     if scope:
-        named = zip(("KEY_PREFIX", "VERSION", "CACHE_MIDDLEWARE_KEY_PREFIX"), values, strict=False)
-        why = "`CACHES.<alias>.KEY_PREFIX`, `CACHES.<alias>.VERSION` and `CACHE_MIDDLEWARE_KEY_PREFIX`"
-        yield KeyPart("prefix", " ".join(f'{name}="{value}"' for name, value in named), why=why)
+        named = zip(("KEY_PREFIX", "VERSION", "CACHE_MIDDLEWARE_KEY_PREFIX"), _parts_of(scope), strict=True)
+        kept = ", ".join(f"{name} {_text(value)}" for name, value in named if value)
+        yield KeyPart("prefix", kept, why="as the cache and the site or route say")
 
 
 def _parts_of(key: bytes) -> list[bytes]:
