@@ -14,7 +14,7 @@ import pytest
 from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey
 from proxy.policy.stored import StoredResponse
-from proxy.storage.backends.locmem import LocMemCache
+from proxy.storage.memory import PageMemory
 from proxy.storage.remote import RemoteResponses
 from proxy.storage.responses import MemoryResponses, Responses
 from tests.exchange.remotes import remote
@@ -73,7 +73,7 @@ def started(request: pytest.FixtureRequest) -> Iterator[Factory | None]:
 async def shelf(started: Factory | None) -> AsyncIterator[Shelf]:
     clock = Clock(NOW)
     if started is None:
-        pages = MemoryResponses(LocMemCache(clock, max_entries=None), NO_COOKIES, 16)
+        pages = MemoryResponses(PageMemory(clock, max_entries=None), NO_COOKIES, 16)
         yield Shelf(pages, pages)
         return
     one, other = started(clock), started(clock)
