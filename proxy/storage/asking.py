@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from proxy.config.units import Seconds
 from proxy.errors import StorageDamaged, StorageError
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.storage.backends.base import Backend, Value
-from proxy.storage.batches import Batches, Start
+from proxy.storage.batches import Answer, Batches, Start
 from proxy.storage.codec import DamagedRecordError, Record, decode
 from proxy.storage.guard import Guards
 
 Key = PrimaryKey | VariantKey
 Found = Record | StorageError
 """What lies under a key; an error where that cannot be known, or is damaged."""
+
+Sought = dict[Key, Found] | StorageError | Coroutine[object, object, dict[Key, Found]]
+"""What lies under some keys, why they could not be asked for, or what is to be awaited to know it."""
+Shares = dict[str, dict[str, Key]]
+"""The backend's keys by the server that is asked for them."""
+_Said = TypeVar("_Said")
 
 LARGE = 256 * 1024
 """A record of more bytes is read and written in a thread: 256 KiB take the loop about a third of a millisecond."""
@@ -38,17 +46,32 @@ class Asking:
         except Exception as error:
             raise self._guards.unnamed(error) from error
 
-    def shares(self, keys: Iterable[Key], *, writing: bool) -> dict[str, dict[str, Key]]:
+    def shares(self, keys: Iterable[Key], *, writing: bool) -> Shares:
         """Return the backend's keys by the server that is asked for them."""
-        shares: dict[str, dict[str, Key]] = {}
+        shares: Shares = {}
         for key in keys:
             name = self.name(key)
             shares.setdefault(self._backend.server_of(name, writing=writing), {})[name] = key
         return shares
 
+    def seek(self, keys: Iterable[Key], told: Callable[[Sought], None]) -> None:
+        """Ask for what lies under the keys, and say it as soon as it is known, or what else it takes to know it."""
+        try:
+            shares = self.shares(keys, writing=False)
+        except StorageError as error:
+            told(error)
+            return
+        if len(shares) == 1:
+            [(server, names)] = shares.items()
+            self._batches.want(server, names, partial(self._answered, names, told))
+        else:
+            told(self._ask(shares, None))
+
     async def ask(self, keys: Iterable[Key], deadline: Seconds | None = None) -> dict[Key, Found]:
         """Return what lies under the keys; the servers that hold them are asked at the same time."""
-        shares = self.shares(keys, writing=False)
+        return await self._ask(self.shares(keys, writing=False), deadline)
+
+    async def _ask(self, shares: Shares, deadline: Seconds | None) -> dict[Key, Found]:
         if len(shares) == 1:
             [(server, names)] = shares.items()
             return await self._ask_one(server, names, deadline)
@@ -58,27 +81,57 @@ class Asking:
         return found
 
     async def _ask_one(self, server: str, names: Mapping[str, Key], deadline: Seconds | None) -> dict[Key, Found]:
-        try:
-            answer = await self._batches.want(server, names, deadline)
-        except StorageError as error:
-            return dict.fromkeys(names.values(), error)
+        answered: asyncio.Future[Answer[Found] | StorageError] = asyncio.get_running_loop().create_future()
+        self._batches.want(server, names, partial(_set, answered), deadline)
+        answer = await answered
+        if isinstance(answer, StorageError):
+            return dict.fromkeys(names.values(), answer)
+        return await self._read_all(names, answer)
+
+    def _answered(
+        self, names: Mapping[str, Key], told: Callable[[Sought], None], answer: Answer[Found] | StorageError
+    ) -> None:
+        """Say what an answer holds; what is large is not read here."""
+        if isinstance(answer, StorageError):
+            told(dict.fromkeys(names.values(), answer))
+            return
         found: dict[Key, Found] = {}
         for name, key in names.items():
             value = answer.values.get(name)
             if value is not None:
                 read = answer.read.get(key)
                 if read is None:
-                    read = answer.read[key] = await self._read(key, value)
+                    if isinstance(value, bytes) and len(value) > LARGE:
+                        told(self._read_all(names, answer))
+                        return
+                    read = answer.read[key] = self._decoded(key, value)
+                found[key] = read
+        told(found)
+
+    async def _read_all(self, names: Mapping[str, Key], answer: Answer[Found]) -> dict[Key, Found]:
+        found: dict[Key, Found] = {}
+        for name, key in names.items():
+            value = answer.values.get(name)
+            if value is not None:
+                read = answer.read.get(key)
+                if read is None:
+                    is_large = isinstance(value, bytes) and len(value) > LARGE
+                    read = await asyncio.to_thread(self._decoded, key, value) if is_large else self._decoded(key, value)
+                    answer.read[key] = read
                 found[key] = read
         return found
 
-    async def _read(self, key: Key, value: Value) -> Found:
+    def _decoded(self, key: Key, value: Value) -> Found:
         try:
             if not isinstance(value, bytes):
                 raise DamagedRecordError("a number")
-            if len(value) > LARGE:
-                return await asyncio.to_thread(decode, key, value)
             return decode(key, value)
         except DamagedRecordError as error:
             self._guards.damaged(error)
             return StorageDamaged(str(error))
+
+
+def _set(future: asyncio.Future[_Said], said: _Said) -> None:
+    """Give a result to a future, unless nobody waits for it any more."""
+    if not future.done():
+        future.set_result(said)

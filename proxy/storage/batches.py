@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from proxy.storage.numbers import Operation
 
 _Read = TypeVar("_Read")
 """What those who asked make of a value."""
+_Said = TypeVar("_Said")
+_log = logging.getLogger("sitecache")
 
 GetMany = Callable[[Iterable[str]], Coroutine[object, object, Mapping[str, Value]]]
 Start = Callable[[Coroutine[object, object, None]], None]
@@ -51,7 +54,7 @@ class _Batch(Generic[_Read]):
     deadline: Seconds | None
     since: float
     names: dict[str, None] = field(default_factory=dict)
-    waiting: list[asyncio.Future[Answer[_Read]]] = field(default_factory=list)
+    waiting: list[Callable[[Answer[_Read] | StorageError], None]] = field(default_factory=list)
 
 
 class Batches(Generic[_Read]):
@@ -66,24 +69,28 @@ class Batches(Generic[_Read]):
         self._alone: dict[str, bool] = {}
         """Of keys whose values were seen: are these to be asked for alone?"""
 
-    def want(self, server: str, names: Iterable[str], deadline: Seconds | None = None) -> asyncio.Future[Answer[_Read]]:
-        """Ask a server for values; StorageError when it cannot be asked, within the deadline from now."""
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Answer[_Read]] = loop.create_future()
+    def want(
+        self,
+        server: str,
+        names: Iterable[str],
+        told: Callable[[Answer[_Read] | StorageError], None],
+        deadline: Seconds | None = None,
+    ) -> None:
+        """Ask a server for values, within the deadline from now; who wants them is told, later than this returns."""
         if True in map(self._alone.get, names):
-            self._send(_Batch(server, deadline, self._guards.now(), dict.fromkeys(names), [waiting]))
-            return waiting
+            self._send(_Batch(server, deadline, self._guards.now(), dict.fromkeys(names), [told]))
+            return
         place = server, deadline
         batch = self._open.get(place)
         if batch is None:
             if not self._open:
-                loop.call_soon(self._turn_ends)
+                asyncio.get_running_loop().call_soon(self._turn_ends)
             batch = self._open[place] = _Batch(server, deadline, self._guards.now())
-        batch.names.update(dict.fromkeys(names))
-        batch.waiting.append(waiting)
+        for name in names:
+            batch.names[name] = None
+        batch.waiting.append(told)
         if len(batch.names) >= MOST_KEYS or len(batch.names) * self._usual >= MOST_BYTES:
             self._send(self._open.pop(place))
-        return waiting
 
     def _turn_ends(self) -> None:
         batches, self._open = self._open, {}
@@ -108,20 +115,18 @@ class Batches(Generic[_Read]):
         except StorageError as error:
             if len(waiting) > 1 and not isinstance(error, RestingError):
                 self._suspect(batch.names)
-            for one in waiting:
-                if not one.done():
-                    # Of their own: what raises one writes into it.
-                    one.set_exception(copy(error))
-        except BaseException:
-            for one in waiting:
-                one.cancel()
+            for told in waiting:
+                # Of their own: what raises one writes into it.
+                _tell(told, copy(error))
+        except asyncio.CancelledError:
+            for told in waiting:
+                _tell(told, StorageError("the storage is being closed"))
             raise
         else:
             self._weigh(values)
             answer: Answer[_Read] = Answer(values)
-            for one in waiting:
-                if not one.done():
-                    one.set_result(answer)
+            for told in waiting:
+                _tell(told, answer)
 
     def _weigh(self, values: Mapping[str, Value]) -> None:
         """Learn how large values are."""
@@ -143,3 +148,11 @@ class Batches(Generic[_Read]):
         self._alone[name] = alone
         if len(self._alone) > _REMEMBERED:
             del self._alone[next(iter(self._alone))]
+
+
+def _tell(told: Callable[[_Said], None], said: _Said) -> None:
+    """Let one know; a fault in what it does then is not the others'."""
+    try:
+        told(said)
+    except Exception as error:  # noqa: BLE001  it is logged, and nobody is there to catch it
+        _log.error("an exchange failed, which is a fault of ours", exc_info=error)

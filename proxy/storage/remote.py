@@ -31,15 +31,14 @@ from proxy.storage.batches import Start
 from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
+from proxy.storage.looking import Look, settled
 from proxy.storage.numbers import Numbers, Operation, Room
-from proxy.storage.responses import Revision, VarySpecs
+from proxy.storage.responses import Revision, StoredSought, VarySpecs
 from proxy.storage.slots import (
     digest_of,
     keys_of,
     place_of,
-    selected,
     slot_key,
-    slot_of,
     tagged,
     tags_of,
     variants_of,
@@ -169,42 +168,29 @@ class RemoteResponses:
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the cache cannot be asked."""
+        look = self._look(primary, request, now)
+        return await settled(look.seen(await self.get(look.asked)))
+
+    def seek(self, primary: PrimaryKey, request: Request, now: UnixTime, told: Callable[[StoredSought], None]) -> None:
+        """Say what ``look`` returns as soon as it is known: for a hit that takes one look nothing has to be awaited."""
+        look = self._look(primary, request, now)
+        found, ask = self._at_hand(look.asked)
+        if ask:
+            self._asking.seek(ask, partial(look.sought, told, found))
+        else:
+            look.sought(told, found, {})
+
+    def _look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> Look:
+        """Begin a look-up: at what is known of the resource, or what others vary by."""
         known = self._indexes.get(primary)
         guess = self._usual if primary not in self._indexes else ()
-        places = self._places(primary, request, known.specs if known is not None else guess, known)
-        asked = dict.fromkeys((primary, *(key for key, _ in places)))
-        found = await self._get(asked)
-        record = found.get(primary)
-        if isinstance(record, StorageError):
-            raise record
-        if isinstance(record, StoredResponse):
-            self._remember(primary, None)
-            return await self._valid(primary, request, self._trusted(record, now))
-        if not isinstance(record, VaryIndex):
-            self._indexes.pop(primary, None)
-            return None
-        self._remember(primary, record)
-        self._learn(record.specs)
-        places = self._places(primary, request, record.specs, record)
-        # Those that were not guessed right.
-        if missing := [key for key, digest in places if key not in asked and slot_of(record, digest) is not None]:
-            found |= await self._get(missing)
-        variant = selected(record, [(found.get(key), digest) for key, digest in places])
-        return None if variant is None else await self._valid(primary, request, self._trusted(variant, now))
+        places = self.places(primary, request, known.specs if known is not None else guess, known)
+        asked = dict.fromkeys((primary, *(key for key, _ in places))) if places else (primary,)
+        return Look(self, primary, request, now, asked)
 
-    async def _valid(
-        self, primary: PrimaryKey, request: Request, stored: StoredResponse | None
-    ) -> StoredResponse | None:
-        """Return a response, unless one of its groups has become invalid since; it takes another look to know."""
-        groups = () if stored is None else groups_of(primary, request, stored)
-        if stored is None or not groups:
-            return stored
-        found = await self._get(groups)
-        for group in groups:
-            mark = found.get(group) or self._marking.get(group)
-            if not isinstance(mark, GroupMark) or mark.until >= stored.terms.born:
-                return None
-        return stored
+    def mark_of(self, group: PrimaryKey) -> GroupMark | None:
+        """Return the mark of a group that is being made known."""
+        return self._marking.get(group)
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, as far as it was seen."""
@@ -212,23 +198,29 @@ class RemoteResponses:
         known = self._indexes.get(primary)
         return () if known is None else known.specs
 
-    def _trusted(self, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
+    def trusted(self, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
+        """Return a response, unless it may be one of those that were to be forgotten."""
         return stored if self.debts.forgives(stored.terms.born, now) else None
 
-    def _places(
+    def places(
         self, primary: PrimaryKey, request: Request, specs: VarySpecs, index: VaryIndex | None
     ) -> list[tuple[Key, str]]:
         """Return where the variants that the request selects would lie, and the digest of each."""
         digests = [digest_of(variant_key(primary, spec, request, self._telling_apart)) for spec in specs]
         return [(slot_key(primary, digest, index, self._max_variants), digest) for digest in digests]
 
-    def _remember(self, primary: PrimaryKey, index: VaryIndex | None) -> None:
+    def remember(self, primary: PrimaryKey, index: VaryIndex | None) -> None:
+        """Know what lies under this key: a response, or an index."""
         self._indexes[primary] = index
         self._indexes.move_to_end(primary)
         if len(self._indexes) > _REMEMBERED:
             self._indexes.popitem(last=False)
 
-    def _learn(self, specs: VarySpecs) -> None:
+    def forget(self, primary: PrimaryKey) -> None:
+        """Know nothing of the resource."""
+        self._indexes.pop(primary, None)
+
+    def learn(self, specs: VarySpecs) -> None:
         """Keep what responses vary by, for look-ups of resources that nothing is known of, also after a restart."""
         new = [spec for spec in specs if spec not in self._usual][: _MOST_USUAL - len(self._usual)]
         if new:
@@ -248,23 +240,24 @@ class RemoteResponses:
             return None
         with suppress(StorageError):
             # The index once more: somebody else may have made all of its variants invalid meanwhile.
-            found = await self._get((primary, place))
+            found = await self.get((primary, place))
             variant = tagged(found.get(primary), found.get(place), tag)
-            return None if variant is None else await self._valid(primary, request, self._trusted(variant, now))
+            if variant is not None:
+                return await settled(Look(self, primary, request, now, ()).valid(self.trusted(variant, now)))
         return None
 
     async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> list[StoredResponse]:
         """Return the resource's stored responses, each of which is read whole."""
-        record = (await self._get((primary,))).get(primary)
+        record = (await self.get((primary,))).get(primary)
         if isinstance(record, StorageError):
             raise record
         if not isinstance(record, VaryIndex):
             found = [record] if isinstance(record, StoredResponse) else []
         else:
             keys = keys_of(primary, record)[:most]
-            variants = await self._get(keys)
+            variants = await self.get(keys)
             found = variants_of(record, map(variants.get, keys))
-        return [one for one in found if self._trusted(one, now) is not None]
+        return [one for one in found if self.trusted(one, now) is not None]
 
     @property
     def _telling_apart(self) -> Distinctions:
@@ -300,7 +293,7 @@ class RemoteResponses:
                 self._marking[group] = GroupMark.before(stored)
                 self._start(self._mark(group, self._marking[group]))
         if not spec:
-            self._remember(primary, None)
+            self.remember(primary, None)
             self._write(primary, stored, timeout)
             return True
         known = self._indexes.get(primary) or VaryIndex(os.urandom(8).hex().encode(), ())
@@ -309,8 +302,8 @@ class RemoteResponses:
         place = slot_key(primary, digest, index, self._max_variants)
         if not self.accepts(place):
             return False
-        self._remember(primary, index)
-        self._learn(index.specs)
+        self.remember(primary, index)
+        self.learn(index.specs)
         self._write(primary, index, Seconds(timeout + _INDEX_LONGER))
         self._write(place, Variant(index.generation, digest, stored), timeout)
         return True
@@ -337,7 +330,7 @@ class RemoteResponses:
         if not stored.terms.vary:
             self._write(primary, None)
             return
-        for key, _ in self._places(primary, request, [stored.terms.vary], self._indexes.get(primary)):
+        for key, _ in self.places(primary, request, [stored.terms.vary], self._indexes.get(primary)):
             self._write(key, None)
 
     def invalidate(self, primary: PrimaryKey) -> bool:
@@ -383,8 +376,13 @@ class RemoteResponses:
 
     # To and from the backend.
 
-    async def _get(self, keys: Iterable[Key]) -> dict[Key, Found]:
+    async def get(self, keys: Iterable[Key]) -> dict[Key, Found]:
         """Return the records there are: those on their way to the cache, and those in it."""
+        found, ask = self._at_hand(keys)
+        return found | await self._asking.ask(ask)
+
+    def _at_hand(self, keys: Iterable[Key]) -> tuple[dict[Key, Found], list[Key]]:
+        """Return what is on its way to the cache, and the keys that it has to be asked for."""
         found: dict[Key, Found] = {}
         ask: list[Key] = []
         for key in keys:
@@ -393,7 +391,7 @@ class RemoteResponses:
                 found[key] = write.record
             elif write is None and key not in self.debts:
                 ask.append(key)
-        return found | await self._asking.ask(ask)
+        return found, ask
 
     def _write(self, key: Key, record: Record | None, timeout: Seconds | None = None) -> None:
         """Begin to write a record, or to delete what lies under the key: one at a time for each key, in order."""

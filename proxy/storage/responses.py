@@ -6,13 +6,14 @@ variant then lies under a key of its own, so that variants are evicted one by on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from sys import getsizeof
 from typing import Protocol
 
 from msgspec import Struct
 
 from proxy.config.units import UnixTime
+from proxy.errors import StorageError
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
@@ -33,14 +34,23 @@ Revision = Callable[[StoredResponse | None, VarySpecs], tuple[StoredResponse, Un
 """What to store, and until when, where this is selected, and what the resource's responses vary by; None: nothing."""
 
 
+Selected = StoredResponse | None | Coroutine[object, object, StoredResponse | None]
+"""What a request selects, or what is to be awaited to know it."""
+StoredSought = Selected | StorageError
+"""The same, or why it cannot be known."""
+
+
 class Responses(Protocol):
     """What the driver needs of the place where responses are stored."""
 
     immediate: bool
-    """``select`` knows the answer; else ``look`` has to be waited for."""
+    """``select`` knows the answer; else ``look`` has to be waited for, and ``seek`` does so without a task."""
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the storage cannot be asked."""
+
+    def seek(self, primary: PrimaryKey, request: Request, now: UnixTime, told: Callable[[StoredSought], None]) -> None:
+        """Say what the request selects as soon as it is known, now or later; nothing is raised."""
 
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects (RFC 9111 §4.1)."""
@@ -112,10 +122,20 @@ class _Variants(Struct, eq=False, gc=False):
         return getsizeof(self) + getsizeof(self.keys)
 
 
-class MemoryResponses:
-    """Stored responses in process memory, held as they are sent."""
+class Immediate:
+    """What stored responses have in common that nobody has to wait for."""
 
     immediate = True
+
+    def seek(
+        self: Responses, primary: PrimaryKey, request: Request, now: UnixTime, told: Callable[[StoredSought], None]
+    ) -> None:
+        """Say what ``select`` returns."""
+        told(self.select(primary, request, now))
+
+
+class MemoryResponses(Immediate):
+    """Stored responses in process memory, held as they are sent."""
 
     def __init__(self, memory: PageMemory, distinctions: Distinctions, max_variants: int) -> None:
         self._memory = memory
@@ -280,10 +300,8 @@ class MemoryResponses:
         self._mark(group, GroupMark(now))
 
 
-class NoResponses:
+class NoResponses(Immediate):
     """Nothing is ever stored: the page cache of a DummyCache."""
-
-    immediate = True
 
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return None."""

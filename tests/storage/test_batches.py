@@ -10,7 +10,7 @@ import pytest
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Value
-from proxy.storage.batches import MOST_BYTES, MOST_KEYS, Batches
+from proxy.storage.batches import MOST_BYTES, MOST_KEYS, Answer, Batches
 from proxy.storage.guard import Patience, StorageTimeout
 from proxy.storage.numbers import Failure, Operation
 from tests.exchange.making import Clock
@@ -41,13 +41,18 @@ class Storage:
             raise StorageError("gone")
         return {key: self.values[key] for key in keys if key in self.values}
 
+    def want(self, *keys: str, server: str = "") -> asyncio.Future[Answer[object] | StorageError]:
+        """Return what is going to be told of keys."""
+        told: asyncio.Future[Answer[object] | StorageError] = asyncio.get_running_loop().create_future()
+        self.batches.want(server, keys, told.set_result)
+        return told
+
     async def look(self, *keys: str, server: str = "") -> Said:
         """Return what is found under keys of one request, or how it failed."""
-        try:
-            values = (await self.batches.want(server, keys)).values
-        except StorageError as error:
-            return str(error)
-        return {key: values[key] for key in keys if key in values}
+        answer = await self.want(*keys, server=server)
+        if isinstance(answer, StorageError):
+            return str(answer)
+        return {key: answer.values[key] for key in keys if key in answer.values}
 
     async def crowd(self, *requests: tuple[str, ...]) -> list[Said]:
         return list(await asyncio.gather(*(self.look(*keys) for keys in requests)))
@@ -124,10 +129,32 @@ async def test_a_failure_is_told_to_each_and_is_one_to_the_server() -> None:
 
 async def test_each_is_told_in_an_error_of_its_own() -> None:
     storage = Storage({}, failing=["a"])
-    waiting = [storage.batches.want("", [key]) for key in ("a", "b")]
-    first, second = await asyncio.gather(*waiting, return_exceptions=True)
+    first, second = await asyncio.gather(storage.want("a"), storage.want("b"))
     assert first is not second
     assert [type(first), str(first)] == [type(second), str(second)] == [StorageError, "gone"]
+
+
+async def test_a_fault_in_what_one_does_is_not_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    storage = Storage({"a": b"A"})
+
+    def broken(_: object) -> None:
+        raise RuntimeError("ours")
+
+    storage.batches.want("", ["a"], broken)
+    assert await storage.look("a") == {"a": b"A"}
+    assert "a fault of ours" in caplog.text
+
+
+async def test_who_waits_when_the_storage_is_closed_is_told() -> None:
+    storage = Storage({})
+    storage.gate = asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+    storage.batches = Batches(storage.get_many, storage.guards, lambda work: tasks.append(asyncio.create_task(work)))
+    waiting = storage.want("a")
+    while not storage.trips:  # noqa: ASYNC110  turns are counted here
+        await asyncio.sleep(0)
+    tasks[0].cancel()
+    assert isinstance(await waiting, StorageError)
 
 
 async def test_what_failed_in_company_fails_alone_the_next_time() -> None:
@@ -142,24 +169,10 @@ async def test_what_failed_in_company_fails_alone_the_next_time() -> None:
     assert sorted(storage.trips) == [["bad"], ["known", "new"]], "what has answered is in company again"
 
 
-async def test_a_request_that_is_given_up_leaves_the_others_what_they_wait_for() -> None:
-    storage = Storage({"a": b"A", "b": b"B"})
-    storage.gate = asyncio.Event()
-    leaving, staying = (asyncio.create_task(storage.look(key)) for key in ("a", "b"))
-    while not storage.trips:  # noqa: ASYNC110  turns are counted here
-        await asyncio.sleep(0)
-    leaving.cancel()
-    storage.gate.set()
-    assert await staying == {"b": b"B"}
-    with pytest.raises(asyncio.CancelledError):
-        await leaving
-
-
 async def test_the_deadline_begins_when_the_first_of_them_asked() -> None:
     patience = Patience(deadline=Seconds(60))
     storage = Storage({"a": b"A"}, deadline=patience.deadline)
     storage.gate = asyncio.Event()
-    waiting = storage.batches.want("", ["a"])
+    waiting = storage.want("a")
     storage.clock.turn(61)
-    with pytest.raises(StorageTimeout):
-        await waiting
+    assert isinstance(await waiting, StorageTimeout)
