@@ -5,6 +5,7 @@ Which variants the origin may be asked about is RFC 9111 §4.3.1; the one that i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -51,6 +52,13 @@ class Shelf:
         if isinstance(self.one, RemoteResponses):
             await self.one.finish()
 
+    async def done(self) -> None:
+        """Let everything arrive that nobody waits for."""
+        async with asyncio.timeout(20):
+            for pages in (self.one, self.other):
+                while isinstance(pages, RemoteResponses) and pages.is_busy:
+                    await asyncio.sleep(0.001)
+
     async def seen(self, now: UnixTime = NOW) -> list[bytes]:
         """Return the tags that the other process offers for a request that selects nothing."""
         request = asking("accept-language: none")
@@ -78,7 +86,9 @@ async def shelf(started: Factory | None) -> AsyncIterator[Shelf]:
         return
     one, other = started(clock), started(clock)
     await one.clear()
-    yield Shelf(remote(one, variants=16), remote(other, variants=16))
+    shelf = Shelf(remote(one, variants=16), remote(other, variants=16))
+    yield shelf
+    await shelf.done()
     for backend in (one, other):
         await backend.close()
 
