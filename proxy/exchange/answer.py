@@ -21,6 +21,7 @@ from proxy.exchange.fetch import Fetcher
 from proxy.exchange.job import Job
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.site import Sites
+from proxy.message.fields import Fields
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
@@ -30,14 +31,13 @@ from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
-from proxy.storage.looking import settled
-from proxy.storage.responses import StoredSought
 
 _Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
 #: Bytes of a Range that others may wait by: enough for one range, and not for filling our memory with keys.
 _LONGEST_RANGE = 64
 _CONDITIONS = PRECONDITIONS - {b"range"}
+_WISHES = frozenset({b"cache-control", b"pragma"})
 _BY_ROUTE = Fetch(ForwardReason.BYPASS, Detail.ROUTE)
 
 
@@ -62,13 +62,11 @@ class Driver:
         self._counters = counters
         self._clock = clock
         self.tasks = Tasks()
-        self._seeking = 0
-        """Requests that wait for a storage."""
 
     @property
     def is_busy(self) -> bool:
         """Tell whether anything that it has begun may still ask the origin or the storage."""
-        return bool(self.tasks) or self._seeking > 0 or self._fetcher.keeping > 0
+        return bool(self.tasks) or self._fetcher.keeping > 0
 
     def handle(self, request: Request, client: Client) -> None:
         """Answer one request, now or later."""
@@ -84,7 +82,8 @@ class Driver:
         responses = route.responses
         asked = terms_asked(request, rules)
         if not responses.immediate:
-            self._seek(Exchange(request, client, now, asked, primary, route))
+            exchange = Exchange(request, client, now, asked, primary, route)
+            self._start(exchange, partial(self._look_first, exchange))
             return
         stored = responses.select(primary, request, now)
         reuse = decide_reuse(request, asked, stored, now, rules)
@@ -117,26 +116,7 @@ class Driver:
             stored = route.responses.select(exchange.primary, request, now)
             self._go_on(exchange, decide_reuse(request, exchange.asked, stored, now, route.rules), now)
         else:
-            self._seek(exchange)
-
-    def _seek(self, exchange: Exchange) -> None:
-        """Look for what has to be waited for, without a task: a hit needs none."""
-        self._seeking += 1
-        told = partial(self._sought, exchange)
-        exchange.route.responses.seek(exchange.primary, exchange.request, exchange.started, told)
-
-    def _sought(self, exchange: Exchange, sought: StoredSought) -> None:
-        self._seeking -= 1
-        if type(sought) is not StoredResponse:
-            self._start(exchange, partial(self._look_on, exchange, sought))
-            return
-        try:
-            now = self._clock()
-            reuse = decide_reuse(exchange.request, exchange.asked, sought, now, exchange.route.rules)
-            self._go_on(exchange, reuse, now)
-        except Exception:
-            exchange.client.abort()
-            raise
+            self._start(exchange, partial(self._look_first, exchange))
 
     def _go_on(self, exchange: Exchange, reuse: Reuse, now: UnixTime) -> None:
         """Do what the policy says of a request that is no plain hit."""
@@ -166,7 +146,9 @@ class Driver:
         key = variant, personal = self._flight_key(exchange)
         if self._flights.find(key) is None and self._flights.find((variant, not personal)) is None:
             self._counters.refreshed += 1
-            request = replace(exchange.request, method=b"GET")
+            # It is ours: what the client wants of caches is not said to those behind us, nor obeyed here.
+            fields = Fields(exchange.request.fields.without(_WISHES))
+            request = replace(exchange.request, method=b"GET", fields=fields)
             behind = Exchange(request, Nobody(), self._clock(), NO_TERMS, exchange.primary, exchange.route)
             reason = ForwardReason.STALE
             job = Job(behind, reason, Detail.STALE_WHILE_REVALIDATE, fallback=stored, whole=True)
@@ -179,26 +161,22 @@ class Driver:
     async def _forward(self, exchange: Exchange, reason: Fetch) -> None:
         await self._fetcher.run(Job(exchange, reason.reason, reason.detail))
 
-    async def _look_on(self, exchange: Exchange, sought: StoredSought) -> None:
-        await self._answer(exchange, await self._judged(exchange, settled(sought)))
+    async def _look_first(self, exchange: Exchange) -> None:
+        await self._answer(exchange, await self._look(exchange))
 
     async def _look(self, exchange: Exchange) -> Reuse:
         """Ask the policy about what is stored now."""
-        if exchange.storage_failed:
-            return decide_reuse(exchange.request, exchange.asked, None, self._clock(), exchange.route.rules)
-        looking = exchange.route.responses.look(exchange.primary, exchange.request, self._clock())
-        return await self._judged(exchange, looking)
-
-    async def _judged(self, exchange: Exchange, looking: Coroutine[object, object, StoredResponse | None]) -> Reuse:
+        now = self._clock()
         stored = None
-        try:
-            stored = await looking
-        except StorageDamaged:
-            exchange.storage_damaged = True
-        except StorageError:
-            # The site goes on as if nothing were stored, and nothing is stored.
-            exchange.storage_failed = True
-        return decide_reuse(exchange.request, exchange.asked, stored, self._clock(), exchange.route.rules)
+        if not exchange.storage_failed:
+            try:
+                stored = await exchange.route.responses.look(exchange.primary, exchange.request, now)
+            except StorageDamaged:
+                exchange.storage_damaged = True
+            except StorageError:
+                # The site goes on as if nothing were stored, and nothing is stored.
+                exchange.storage_failed = True
+        return decide_reuse(exchange.request, exchange.asked, stored, now, exchange.route.rules)
 
     async def _answer(self, exchange: Exchange, reuse: Reuse) -> None:
         """Ask the origin, or wait for another's request to it and look again."""

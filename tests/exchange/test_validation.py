@@ -205,6 +205,27 @@ async def test_a_refresh_after_a_head_is_a_get() -> None:
     assert (await bench.get()).content == b"new"
 
 
+@pytest.mark.rfc(9111, "5.2.1")
+@pytest.mark.parametrize(
+    "wish",
+    [
+        pytest.param("cache-control: only-if-cached", id="only-if-cached"),
+        pytest.param("cache-control: no-store", id="no-store"),
+        pytest.param("cache-control: max-stale=60", id="max-stale"),
+        pytest.param("Pragma: something", id="pragma"),
+    ],
+)
+async def test_a_refresh_is_not_what_the_client_wishes_of_caches(wish: str) -> None:
+    """A cache behind us would answer only-if-cached with 504, or max-stale with what is stale there."""
+    bench = await stale(WHILE, TAG)
+    bench.give(whole(WHILE, TAG, status=304))
+    assert (await bench.get("/page", wish, "x-other: 1")).detail == "stale-while-revalidate"
+    asked = bench.origin.fields()
+    assert not {b"cache-control", b"pragma"} & asked.index.keys()
+    assert (asked.get(b"x-other"), asked.get(b"if-none-match")) == (b"1", b'"a"')
+    assert (await bench.get()).cache_status == "hit; ttl=60"
+
+
 @pytest.mark.rfc(5861, "3")
 async def test_after_its_time_a_stale_response_waits_for_the_validation() -> None:
     bench = await stale(WHILE, TAG, after=90)
