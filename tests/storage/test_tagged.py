@@ -56,7 +56,7 @@ class Shelf:
         """Let everything arrive that nobody waits for."""
         async with asyncio.timeout(20):
             for pages in (self.one, self.other):
-                while isinstance(pages, RemoteResponses) and pages.is_busy:
+                while isinstance(pages, RemoteResponses) and pages.is_busy:  # noqa: ASYNC110  # nothing tells of it
                     await asyncio.sleep(0.001)
 
     async def seen(self, now: UnixTime = NOW) -> list[bytes]:
