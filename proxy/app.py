@@ -37,7 +37,7 @@ from proxy.ops.snapshot import Snapshot, total
 from proxy.ops.stats import stats_pages
 from proxy.questions import answering
 from proxy.reloads import Reloads
-from proxy.worker import Worker, clock
+from proxy.worker import Worker, clock, settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) 
 @asynccontextmanager
 async def _serving(config: Config, listeners: Sequence[socket.socket]) -> AsyncIterator[Worker]:
     """Build a worker that takes clients in, and take it apart in the end."""
+    settle()
     writer = LineWriter(sys.stdout.fileno()) if config.access_log is not AccessLogStyle.OFF else None
     worker = Worker(config, writer)
     await worker.prepare()

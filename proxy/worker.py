@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable, Sequence, Sized
@@ -45,6 +46,14 @@ _TIDY_EVERY = 0.5
 def clock() -> UnixTime:
     """Return the time; the one place that reads it, for everybody else is given this or its answer."""
     return UnixTime(time.time())  # noqa: TID251
+
+
+def settle() -> None:
+    """Take what has been imported out of the collector's sight, before a worker is built in a process that serves.
+
+    It lives as long as the process; a full collection, which stops everything, took 40 ms for these 80,000 objects.
+    """
+    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ from proxy.message.stream import Sink, Source
 Ended = Callable[[bytes | None], None]
 
 
+def _nobody(whole: bytes | None) -> None:
+    """Whoever was to be told has been."""
+
+
 class Body:
     """A body on its way; it is the sink of the response body and the source of its readers."""
 
@@ -99,7 +103,7 @@ class Body:
         self._trailers = trailers
         # First stored, then sent: whoever has read the last byte may ask again and is entitled to a hit.
         try:
-            self._on_end(b"".join(self._chunks) if self._keep else None)
+            self._tell(b"".join(self._chunks) if self._keep else None)
         finally:
             # A fault of the storage is not the clients'.
             for reader in self._readers[:]:
@@ -110,7 +114,7 @@ class Body:
         self._ended = True
         self._error = error
         self._keep = False
-        self._on_end(None)
+        self._tell(None)
         for reader in self._readers[:]:
             reader.pump()
 
@@ -157,7 +161,12 @@ class Body:
         self._ended = True
         self._chunks.clear()
         self._source.abandon()
-        self._on_end(None)
+        self._tell(None)
+
+    def _tell(self, whole: bytes | None) -> None:
+        """Say that it has ended; who is told is let go, and with it whatever leads from there back to this."""
+        on_end, self._on_end = self._on_end, _nobody
+        on_end(whole)
 
     def _trim(self) -> None:
         if self._keep or not self._readers:
