@@ -31,6 +31,8 @@ from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
+from proxy.storage.looking import settled
+from proxy.storage.responses import StoredSought
 
 _Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
@@ -62,11 +64,13 @@ class Driver:
         self._counters = counters
         self._clock = clock
         self.tasks = Tasks()
+        self._seeking = 0
+        """Requests that wait for a storage."""
 
     @property
     def is_busy(self) -> bool:
         """Tell whether anything that it has begun may still ask the origin or the storage."""
-        return bool(self.tasks) or self._fetcher.keeping > 0
+        return bool(self.tasks) or self._seeking > 0 or self._fetcher.keeping > 0
 
     def handle(self, request: Request, client: Client) -> None:
         """Answer one request, now or later."""
@@ -82,8 +86,7 @@ class Driver:
         responses = route.responses
         asked = terms_asked(request, rules)
         if not responses.immediate:
-            exchange = Exchange(request, client, now, asked, primary, route)
-            self._start(exchange, partial(self._look_first, exchange))
+            self._seek(Exchange(request, client, now, asked, primary, route))
             return
         stored = responses.select(primary, request, now)
         reuse = decide_reuse(request, asked, stored, now, rules)
@@ -116,7 +119,26 @@ class Driver:
             stored = route.responses.select(exchange.primary, request, now)
             self._go_on(exchange, decide_reuse(request, exchange.asked, stored, now, route.rules), now)
         else:
-            self._start(exchange, partial(self._look_first, exchange))
+            self._seek(exchange)
+
+    def _seek(self, exchange: Exchange) -> None:
+        """Look for what has to be waited for, without a task: a hit needs none."""
+        self._seeking += 1
+        told = partial(self._sought, exchange)
+        exchange.route.responses.seek(exchange.primary, exchange.request, exchange.started, told)
+
+    def _sought(self, exchange: Exchange, sought: StoredSought) -> None:
+        self._seeking -= 1
+        if type(sought) is not StoredResponse:
+            self._start(exchange, partial(self._look_on, exchange, sought))
+            return
+        try:
+            now = self._clock()
+            reuse = decide_reuse(exchange.request, exchange.asked, sought, now, exchange.route.rules)
+            self._go_on(exchange, reuse, now)
+        except Exception:
+            exchange.client.abort()
+            raise
 
     def _go_on(self, exchange: Exchange, reuse: Reuse, now: UnixTime) -> None:
         """Do what the policy says of a request that is no plain hit."""
@@ -161,22 +183,26 @@ class Driver:
     async def _forward(self, exchange: Exchange, reason: Fetch) -> None:
         await self._fetcher.run(Job(exchange, reason.reason, reason.detail))
 
-    async def _look_first(self, exchange: Exchange) -> None:
-        await self._answer(exchange, await self._look(exchange))
+    async def _look_on(self, exchange: Exchange, sought: StoredSought) -> None:
+        await self._answer(exchange, await self._judged(exchange, settled(sought)))
 
     async def _look(self, exchange: Exchange) -> Reuse:
         """Ask the policy about what is stored now."""
-        now = self._clock()
+        if exchange.storage_failed:
+            return decide_reuse(exchange.request, exchange.asked, None, self._clock(), exchange.route.rules)
+        looking = exchange.route.responses.look(exchange.primary, exchange.request, self._clock())
+        return await self._judged(exchange, looking)
+
+    async def _judged(self, exchange: Exchange, looking: Coroutine[object, object, StoredResponse | None]) -> Reuse:
         stored = None
-        if not exchange.storage_failed:
-            try:
-                stored = await exchange.route.responses.look(exchange.primary, exchange.request, now)
-            except StorageDamaged:
-                exchange.storage_damaged = True
-            except StorageError:
-                # The site goes on as if nothing were stored, and nothing is stored.
-                exchange.storage_failed = True
-        return decide_reuse(exchange.request, exchange.asked, stored, now, exchange.route.rules)
+        try:
+            stored = await looking
+        except StorageDamaged:
+            exchange.storage_damaged = True
+        except StorageError:
+            # The site goes on as if nothing were stored, and nothing is stored.
+            exchange.storage_failed = True
+        return decide_reuse(exchange.request, exchange.asked, stored, self._clock(), exchange.route.rules)
 
     async def _answer(self, exchange: Exchange, reuse: Reuse) -> None:
         """Ask the origin, or wait for another's request to it and look again."""
