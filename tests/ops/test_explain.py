@@ -1,0 +1,163 @@
+"""Does an explanation say what is so, to whoever may know it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from proxy.ops.admin import admin_app
+from proxy.ops.explain import explain
+from proxy.ops.explain_page import explain_pages
+from tests.exchange.making import Bench, request, whole
+from tests.exchange.test_details import FRESH
+
+SECRET = "s3cret"
+COOKIES = f"cookie: _ga={SECRET}; sid={SECRET}"
+
+
+async def explained(bench: Bench, target: str = "/page", *lines: str, **changes: Any) -> dict[str, Any]:
+    asked = request(target, *lines, **changes)
+    told = await explain(bench.driver._sites, bench.driver._fetcher.last, asked, bench.clock())
+    assert SECRET not in json.dumps(told)
+    return told
+
+
+async def test_a_page_that_is_stored() -> None:
+    bench = Bench(
+        whole(FRESH, 'cache-groups: "blog"', "content-type: text/html"), route={"name": "blog", "site": "www"}
+    )
+    await bench.get()
+    bench.clock.turn(10)
+    told = await explained(bench)
+    assert (told["site"], told["route"], told["allowed"], told["bypass"]) == ("www", "blog", True, False)
+    assert told["now"]["cache_status"] == "sitecache; hit; ttl=50"
+    [stored] = told["stored"]
+    assert stored["selected"]
+    assert (stored["age"], stored["lifetime"], stored["size"], stored["tags"]) == (10, 60, 10, ["blog"])
+    assert (stored["content_type"], stored["lifetime_from"], stored["fresh"]) == ("text/html", "the application", True)
+    assert told["last"]["stored"]
+    assert (told["last"]["at"], told["last"]["seconds_ago"]) == ("2001-09-09T01:46:40Z", 10)
+    assert told["remedy"]["reason"] == "hit"
+
+
+async def test_why_a_page_is_not_stored_and_what_to_do() -> None:
+    bench = Bench(whole(f"set-cookie: csrftoken={SECRET}"))
+    await bench.get(f"/page?token={SECRET}", COOKIES)
+    told = await explained(bench, f"/page?token={SECRET}", COOKIES, f"authorization: Basic {SECRET}")
+    assert told["request"]["url"] == "http://site.test/page?token=***"
+    assert (told["now"]["cache"], told["now"]["detail"], told["stored"]) == ("uri-miss", None, [])
+    assert (told["last"]["detail"], told["last"]["stored"]) == ("set-cookie", False)
+    assert told["remedy"]["reason"] == "set-cookie"
+    assert "the cookie csrftoken" in told["remedy"]["says"]
+    assert "routes[].remove_set_cookie" in told["remedy"]["settings"]
+
+
+async def test_variants_and_what_they_vary_by() -> None:
+    bench = Bench(whole(FRESH, "vary: cookie, accept-language"))
+    await bench.get("/page", COOKIES)
+    told = await explained(bench, "/page", COOKIES)
+    assert told["vary"] == ["Accept-Language", "Cookie"]
+    [cookie] = [part for part in told["key"] if part["name"] == "Cookie"]
+    assert (cookie["kept"], cookie["ignored"]) == ("sid=***", ("_ga",))
+    other = await explained(bench, "/page", "cookie: sid=2")
+    assert (other["now"]["cache"], [one["selected"] for one in other["stored"]]) == ("vary-miss", [False])
+    assert "says in Accept-Language, Cookie." in other["now"]["says"]
+
+
+async def test_names_that_stand_for_less_than_a_field() -> None:
+    bench = Bench(whole(FRESH), varied_cookies=(b"cookie:currency",))
+    await bench.get("/page", f"cookie: currency={SECRET}")
+    assert (await explained(bench, "/page", f"cookie: currency={SECRET}"))["vary"] == ["the cookie currency"]
+
+
+async def test_a_body_that_turned_out_too_large() -> None:
+    bench = Bench(whole(FRESH, body=b"x" * 1001, framing=None))
+    await bench.get()
+    told = await explained(bench)
+    assert (told["last"]["detail"], told["last"]["stored"]) == ("too-large", False)
+    assert told["remedy"]["reason"] == "too-large"
+    assert "(1001B)" in told["remedy"]["says"]
+
+
+async def test_head_is_told_of_the_last_get() -> None:
+    bench = Bench(whole("cache-control: private"))
+    await bench.get()
+    told = await explained(bench, method="HEAD")
+    assert told["last"]["detail"] == "private"
+
+
+async def test_a_new_url_has_no_past() -> None:
+    told = await explained(Bench())
+    assert (told["last"], told["vary"], told["remedy"]["reason"]) == (None, None, "uri-miss")
+
+
+# The page.
+
+
+@dataclass
+class Workers:
+    """What the admin listener sees of the workers."""
+
+    answers: list[tuple[int, bytes | None]] = field(default_factory=lambda: [(0, b'{"now": 1}'), (1, None)])
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    async def ask(self, question: bytes) -> Sequence[tuple[int, bytes | None]]:
+        self.asked.append(json.loads(question))
+        return self.answers
+
+
+@pytest.fixture
+def workers() -> Workers:
+    return Workers()
+
+
+Client = TestClient[aiohttp.web.Request, aiohttp.web.Application]
+
+
+@pytest.fixture
+async def client(workers: Workers) -> AsyncIterator[Client]:
+    async with TestClient(TestServer(admin_app(explain_pages(workers.ask)))) as client:
+        yield client
+
+
+async def test_every_worker_is_asked(client: Client, workers: Workers) -> None:
+    query = [("url", "http://a/?b=1"), ("header", "A: b"), ("header", "C: d"), ("method", "HEAD"), ("from", "10.0.0.1")]
+    response = await client.get("/explain", params=query)
+    assert response.status == 200
+    assert await response.json() == {
+        "workers": [
+            {"worker": 0, "now": 1},
+            {"worker": 1, "error": "this worker is not ready, or did not answer in time"},
+        ]
+    }
+    assert workers.asked == [
+        {"ask": "explain", "url": "http://a/?b=1", "method": "HEAD", "fields": ["A: b", "C: d"], "peer": "10.0.0.1"}
+    ]
+
+
+@pytest.mark.parametrize("query", [{}, {"method": "GET"}, {"url": "http://a/", "uri": "x"}])
+async def test_what_it_does_not_know_it_refuses(client: Client, workers: Workers, query: dict[str, str]) -> None:
+    response = await client.get("/explain", params=query)
+    assert (response.status, list(await response.json())) == (400, ["error"])
+    assert workers.asked == []
+
+
+async def test_what_is_no_request_is_refused(client: Client, workers: Workers) -> None:
+    workers.answers = [(0, None), (1, b'{"refused": 400, "error": "not a URL"}')]
+    response = await client.get("/explain", params={"url": "x"})
+    assert (response.status, await response.json()) == (400, {"error": "not a URL"})
+
+
+async def test_with_a_token_only_who_shows_it_may_know(workers: Workers) -> None:
+    app = admin_app(explain_pages(workers.ask), "a-token-of-some-length")
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/explain", params={"url": "http://a/"})).status == 401
+        assert workers.asked == []
+        headers = {"Authorization": "Bearer a-token-of-some-length"}
+        assert (await client.get("/explain", params={"url": "http://a/"}, headers=headers)).status == 200
