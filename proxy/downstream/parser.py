@@ -181,6 +181,5 @@ class HeadParser:
 
 
 def _replace_host(fields: Fields, host: bytes) -> None:
-    raw = [(b"Host", host), *fields.without({b"host"})]
-    fields.raw = raw
-    fields.index[b"host"] = host
+    replaced = Fields([(b"Host", host), *fields.without({b"host"})])
+    fields.raw, fields.index = replaced.raw, replaced.index

@@ -18,6 +18,7 @@ class Fields:
 
     def __init__(self, raw: list[RawField]) -> None:
         self.raw = raw
+        # In the order of the lines, which ``lowered`` relies on.
         self.index: dict[bytes, bytes] = {name.lower(): value for name, value in raw}
         if len(self.index) != len(raw):
             self.index = _combined(raw)
@@ -36,13 +37,20 @@ class Fields:
         """Return the value of each line of the field with this lower-case name."""
         if name not in self.index:
             return []
-        return [value for raw_name, value in self.raw if raw_name.lower() == name]
+        return [value for lower, (_, value) in self.lowered() if lower == name]
+
+    def lowered(self) -> Iterable[tuple[bytes, RawField]]:
+        """Return each raw line with its name in lower case, in their order."""
+        # Where no name comes twice, the index has the names in the order of the lines.
+        if len(self.index) == len(self.raw):
+            return zip(self.index, self.raw, strict=True)
+        return [(field[0].lower(), field) for field in self.raw]
 
     def without(self, names: Collection[bytes]) -> list[RawField]:
         """Return the raw lines whose lower-case names are not among these."""
         if self.index.keys().isdisjoint(names):
             return list(self.raw)
-        return [field for field in self.raw if field[0].lower() not in names]
+        return [field for lower, field in self.lowered() if lower not in names]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Fields) and self.raw == other.raw
@@ -66,4 +74,6 @@ def _combined(raw: list[RawField]) -> dict[bytes, bytes]:
 
 def serialise(fields: Iterable[RawField]) -> bytes:
     """Write field lines as they go on the wire, each with its CRLF."""
-    return b"".join([b"%b: %b\r\n" % field for field in fields])
+    lines = [b": ".join(field) for field in fields]
+    lines.append(b"")
+    return b"\r\n".join(lines)

@@ -45,6 +45,9 @@ SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"QUERY"})
 """RFC 9110 §9.2.1, and QUERY by its own definition."""
 
 
+_EVENTS = b"text/event-stream"
+
+
 @dataclass(slots=True)
 class Response:
     """A response head as the origin sent it."""
@@ -57,7 +60,8 @@ class Response:
     @property
     def is_event_stream(self) -> bool:
         """Tell whether the body is a stream of events, which has no end and is for one client."""
-        return (self.fields.get(b"content-type") or b"").lower().startswith(b"text/event-stream")
+        kind = self.fields.index.get(b"content-type")
+        return kind is not None and kind[: len(_EVENTS)].lower() == _EVENTS
 
     def head(self) -> bytes:
         """Write the status line and the field lines, without the empty line."""

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from proxy.config.units import Seconds
 from proxy.message.fields import Fields
 from proxy.message.grammar import TOKEN, members, unquote
 
-Directives = dict[bytes, bytes | None]
+Directives = Mapping[bytes, bytes | None]
 
 #: RFC 9111 §1.2.2: the greatest number a recipient has to be able to represent.
 GREATEST_DELTA = 2**31
 _NOTHING: Directives = {}
+#: Bytes of a field that is worth remembering.
+_LONGEST_REMEMBERED = 255
 
 
 def parse_directives(value: bytes | None) -> Directives:
     """Return the directives by lower-case name, arguments unquoted; the first of a name counts (§4.2.1)."""
     if not value:
         return _NOTHING
-    directives: Directives = {}
+    return _remembered(value) if len(value) <= _LONGEST_REMEMBERED else _parsed(value)
+
+
+def _parsed(value: bytes) -> Directives:
+    directives: dict[bytes, bytes | None] = {}
     for member in members(value):
         name, equals, argument = member.partition(b"=")
         bare = name.rstrip(b" \t")
@@ -28,6 +36,10 @@ def parse_directives(value: bytes | None) -> Directives:
             read = unquote(argument) if bare == name else b""
             directives.setdefault(bare.lower(), read if equals else None)
     return directives
+
+
+#: A site says the same few things of all its pages.
+_remembered = lru_cache(maxsize=1024)(_parsed)
 
 
 def delta_seconds(argument: bytes | None) -> Seconds | None:

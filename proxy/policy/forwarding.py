@@ -32,6 +32,17 @@ _SPELLED_PLAINLY = tuple(
     b"if-range if-unmodified-since save-data sec-ch- sec-fetch- transfer-encoding user-agent x-requested-with".split()
 )
 
+#: What every browser sends and nobody forwards by: for them there is no need to look further.
+_COMMON = frozenset(
+    b"accept accept-encoding accept-language authorization cache-control cookie dnt host if-modified-since "
+    b"if-none-match origin pragma priority range referer sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user "
+    b"upgrade-insecure-requests user-agent".split()
+)
+_COMMON_OR_OVERRIDES = _COMMON | _METHOD_OVERRIDES
+
+#: Bytes of a Host that is worth remembering: a client may send a long one with each request.
+_LONGEST_REMEMBERED = 255
+
 PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".split())
 """What is left out when a response is fetched to be stored; the client's own are answered from it."""
 
@@ -54,10 +65,14 @@ def is_about_forwarding(name: bytes) -> bool:
 def request_fields(request: Request, *, without: frozenset[bytes] = frozenset()) -> list[RawField]:
     """Return the fields to send to the origin; ``without`` names more that stay behind, in lower case."""
     dropped = _replaced(without)
-    raw = [field for field in request.fields.raw if field[0].lower() not in dropped]
-    if not request.trusted:
-        kept = frozenset() if request.is_safe else _METHOD_OVERRIDES
-        raw = [field for field in raw if not is_about_forwarding(name := field[0].lower()) or name in kept]
+    lowered = request.fields.lowered()
+    if request.trusted:
+        raw = [field for name, field in lowered if name not in dropped]
+    else:
+        kept = _COMMON if request.is_safe else _COMMON_OR_OVERRIDES
+        raw = [
+            field for name, field in lowered if name not in dropped and (name in kept or not is_about_forwarding(name))
+        ]
     via = request.fields.index.get(b"via")
     raw.append((b"Via", _after(via, b"1.%d sitecache" % request.minor)))
     raw.extend(_forwarded(request))
@@ -74,22 +89,30 @@ def _after(earlier: bytes | None, last: bytes) -> bytes:
     return last if not earlier else earlier + b", " + last
 
 
-def _forwarded(request: Request) -> list[RawField]:
+def _forwarded(request: Request) -> Iterable[RawField]:
     """Tell the origin about the client, after what a trusted proxy before us told."""
     index = request.fields.index
-    trusted = request.trusted
-    peer = request.peer.encode("ascii") or b"unknown"
-    earlier = index.get(b"x-forwarded-for") if trusted else None
-    fields = [(b"X-Forwarded-For", _after(earlier, peer))]
-    if not trusted or b"x-forwarded-proto" not in index:
-        fields.append((b"X-Forwarded-Proto", request.scheme))
-    if not trusted or b"x-forwarded-host" not in index:
-        fields.append((b"X-Forwarded-Host", index.get(b"host", request.host)))
-    if not trusted or b"forwarded" not in index:
-        node = b'"[%b]"' % peer if b":" in peer else peer
-        host = index.get(b"host", request.host)
-        fields.append((b"Forwarded", b'for=%b;host="%b";proto=%b' % (node, host, request.scheme)))
-    return fields
+    host = index.get(b"host", request.host)
+    if not request.trusted:
+        tell = _told if len(host) <= _LONGEST_REMEMBERED else _told.__wrapped__
+        return tell(request.peer, host, request.scheme)
+    peer, *others = _told.__wrapped__(request.peer, host, request.scheme)
+    return [(peer[0], _after(index.get(b"x-forwarded-for"), peer[1]))] + [
+        field for field in others if field[0].lower() not in index
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _told(peer: str, host: bytes, scheme: bytes) -> tuple[RawField, ...]:
+    """Return what an origin is told that nobody else has told anything."""
+    address = peer.encode("ascii") or b"unknown"
+    node = b'"[%b]"' % address if b":" in address else address
+    return (
+        (b"X-Forwarded-For", address),
+        (b"X-Forwarded-Proto", scheme),
+        (b"X-Forwarded-Host", host),
+        (b"Forwarded", b'for=%b;host="%b";proto=%b' % (node, host, scheme)),
+    )
 
 
 def request_head(request: Request, fields: Iterable[RawField]) -> bytes:
@@ -99,10 +122,13 @@ def request_head(request: Request, fields: Iterable[RawField]) -> bytes:
 
 def end_to_end(fields: Fields) -> list[RawField]:
     """Return the fields of a response that are meant for the client, in their order."""
-    connection = fields.get(b"connection")
-    if connection is None:
-        return fields.without(_RESPONSE_HOP_BY_HOP)
-    return fields.without(_RESPONSE_HOP_BY_HOP.union(tokens(connection)))
+    connection = fields.index.get(b"connection")
+    return fields.without(_RESPONSE_HOP_BY_HOP if connection is None else _named_by(connection))
+
+
+@lru_cache(maxsize=64)
+def _named_by(connection: bytes) -> frozenset[bytes]:
+    return _RESPONSE_HOP_BY_HOP.union(tokens(connection))
 
 
 def response_fields(fields: Fields, minor: int = 1) -> list[RawField]:

@@ -79,7 +79,7 @@ def _targeted(value: bytes) -> Said | None:
         dictionary = cast("dict[str, tuple[object, object]]", http_sf.parse(value, tltype="dictionary"))
     except (ValueError, OverflowError):
         return None
-    directives: Directives = {}
+    directives: dict[bytes, bytes | None] = {}
     withheld: frozenset[bytes] = frozenset()
     for key, (item, _) in dictionary.items():
         name = key.encode("ascii")

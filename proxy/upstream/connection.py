@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Protocol, cast
 
 from proxy.config.model import UpstreamTimeouts
@@ -394,7 +395,13 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _persists(response: Response) -> bool:
     """RFC 9112 §9.3"""
-    options = tokens(response.fields.get(b"connection") or b"")
-    if b"close" in options:
-        return False
-    return response.minor == 1 or b"keep-alive" in options
+    said = response.fields.index.get(b"connection")
+    if said is None:
+        return response.minor == 1
+    options = _options(said)
+    return b"close" not in options and (response.minor == 1 or b"keep-alive" in options)
+
+
+@lru_cache(maxsize=64)
+def _options(connection: bytes) -> frozenset[bytes]:
+    return frozenset(tokens(connection))

@@ -88,3 +88,15 @@ def test_safe_methods(method: bytes, safe: bool) -> None:
 def test_a_response_head_is_written_as_it_came() -> None:
     head = Response(404, "Où ça".encode("latin-1"), Fields([(b"X-A", b""), (b"x-a", b"\xe9")])).head()
     assert head == b"HTTP/1.1 404 O\xf9 \xe7a\r\nX-A: \r\nx-a: \xe9\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([], id="none"),
+        pytest.param([(b"Host", b"a"), (b"ACCEPT", b"b")], id="each-name-once"),
+        pytest.param([(b"Via", b"a"), (b"Host", b"b"), (b"via", b"c")], id="a-name-twice"),
+    ],
+)
+def test_each_line_goes_with_its_name(lines: list[tuple[bytes, bytes]]) -> None:
+    assert list(Fields(lines).lowered()) == [(line[0].lower(), line) for line in lines]
