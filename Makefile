@@ -17,7 +17,7 @@ python := .venv/bin/python
 
 .PHONY: help
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## the demo site with the proxy in front of it (UPSTREAM=http://... puts it in front of yours; PORT=...)
@@ -64,10 +64,16 @@ format: ## format the code and mend what the linter can
 	$(python) -m ruff format .
 
 .PHONY: bench
-bench: ## requests per second next to nginx and Varnish (ARGS=... for the benchmark)
+bench: ## every goal for speed and memory beside its result, next to nginx, Varnish and HAProxy (ARGS=... for the benchmark)
 	@deploy/environment test
 	@tests/bench/install-peers
 	$(python) -m tests.bench.load $(ARGS)
+
+.PHONY: bench-micro
+bench-micro: ## instructions for each exchange and step, to compare two commits by (ARGS=... for the benchmark)
+	@deploy/environment test
+	@tests/install-packages valgrind=valgrind
+	$(python) -m tests.bench.instructions $(ARGS)
 
 .PHONY: lock
 lock: ## write the locked versions anew

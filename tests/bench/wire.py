@@ -1,7 +1,7 @@
 """What does an exchange cost without sockets? Bytes go into a connection with a transport that only counts.
 
-``python -m tests.bench.wire [hits|forward|cold]`` prints microseconds an exchange: the part of the work that is Python.
-Under ``valgrind --tool=callgrind`` with ``--rounds`` it gives instruction counts, which other load does not disturb.
+``python -m tests.bench.wire [hits|conditional|forward|cold]`` prints microseconds an exchange: the part of the work
+that is Python. ``tests.bench.instructions`` counts instructions instead, which other load does not disturb.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from proxy.message.grammar import format_date
 from proxy.upstream.connection import UpstreamConnection
 from proxy.worker import Worker
 
+LOADS = ("hits", "conditional", "forward", "cold")
+#: Those that are hit in turn.
 URLS = 2000
 BATCH = 500
+BODY_BYTES = 4096
 REQUEST = (
     b"GET /page/%d?x=1 HTTP/1.1\r\nHost: example.test\r\n"
     b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
@@ -29,11 +32,13 @@ REQUEST = (
     b"DNT: 1\r\nConnection: keep-alive\r\nCookie: _ga=GA1.2.3; _gid=GA1.2.4\r\nUpgrade-Insecure-Requests: 1\r\n"
     b"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\r\n"
 )
+#: The same from a browser that has the page.
+CONDITIONAL = REQUEST[: -len(b"\r\n")] + b'If-None-Match: "abc"\r\n\r\n'
 RESPONSE = (
     b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: %b\r\nContent-Type: text/html\r\n"
     b'Content-Length: 4096\r\nCache-Control: %b\r\nETag: "abc"\r\nLast-Modified: Sat, 21 Nov 2026 00:00:00 GMT\r\n'
     b"Connection: keep-alive\r\n\r\n"
-) + b"x" * 4096
+) + b"x" * BODY_BYTES
 
 
 class Transport(asyncio.Transport):
@@ -101,49 +106,80 @@ def worker_for(load: str) -> Worker:
     return worker
 
 
+class Wire:
+    """A connection of a client to a worker, and exchanges of one load on it."""
+
+    def __init__(self, load: str, urls: int = URLS) -> None:
+        self.load = load
+        self._urls = urls
+        self.worker = worker_for(load)
+        self._written = asyncio.Event()
+        self._client = self.worker.server._connection()
+        self._transport = Transport(self._written.set)
+        self._client.connection_made(self._transport)
+        self._client.deadline = NEVER
+        self._number = 0
+
+    @property
+    def _from_what_is_stored(self) -> bool:
+        return self.load in ("hits", "conditional")
+
+    async def prepare(self) -> None:
+        """Have everything stored that is to be hit."""
+        for url in range(self._urls if self._from_what_is_stored else min(self._urls, BATCH)):
+            await self._exchange(url)
+
+    async def run(self, count: int) -> None:
+        """Make so many exchanges; RuntimeError where one is not what the load claims."""
+        if self._from_what_is_stored:
+            self._hit(count)
+            return
+        for _ in range(count):
+            self._number += 1
+            await self._exchange(self._urls + self._number if self.load == "cold" else 1)
+
+    def _hit(self, count: int) -> None:
+        request = REQUEST if self.load == "hits" else CONDITIONAL
+        before, received = self._transport.writes, self._transport.bytes
+        for url in range(count):
+            self._client.data_received(request % (url * 7 % self._urls))
+        if self._transport.writes - before != count:
+            raise RuntimeError("not every request was answered from what is stored")
+        with_bodies = self._transport.bytes - received > BODY_BYTES * count
+        if with_bodies is not (self.load == "hits"):
+            raise RuntimeError("the answers are not of the kind that was asked for")
+
+    async def _exchange(self, url: int) -> None:
+        self._written.clear()
+        self._client.data_received(REQUEST % url)
+        await self._written.wait()
+
+    def close(self) -> None:
+        """End the worker."""
+        self.worker.close()
+
+
 async def measure(load: str, rounds: int) -> float:
     """Return the least microseconds an exchange took, of some rounds of 500."""
-    worker = worker_for(load)
-    written = asyncio.Event()
-    client = worker.server._connection()
-    transport = Transport(written.set)
-    client.connection_made(transport)
-    client.deadline = NEVER
-    number = 0
-
-    async def exchange(url: int) -> None:
-        written.clear()
-        client.data_received(REQUEST % url)
-        await written.wait()
-
-    for url in range(URLS if load == "hits" else BATCH):
-        await exchange(url)
+    wire = Wire(load)
+    await wire.prepare()
     best = float("inf")
     for _ in range(rounds):
         began = time.perf_counter()
-        if load == "hits":
-            expected = transport.writes + BATCH
-            for url in range(BATCH):
-                client.data_received(REQUEST % (url * 7 % URLS))
-            if transport.writes != expected:
-                raise RuntimeError("not every request was answered from what is stored")
-        else:
-            for _ in range(BATCH):
-                number += 1
-                await exchange(URLS + number if load == "cold" else 1)
+        await wire.run(BATCH)
         best = min(best, (time.perf_counter() - began) / BATCH)
-    worker.close()
+    wire.close()
     return best * 1e6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("loads", nargs="*", default=["hits", "forward", "cold"])
+    parser.add_argument("loads", nargs="*", default=LOADS)
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     for load in options.loads:
         took = uvloop.run(measure(load, options.rounds))
-        print(f"{load:8} {took:8.2f} us")
+        print(f"{load:12} {took:8.2f} us")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def tracked() -> tuple[str, ...]:
 @cache
 def make_targets() -> dict[str, str]:
     """Return the targets of the Makefile that `make help` lists, and what it says of them."""
-    return dict(re.findall(r"^([a-z]+):.*## (.+)$", text("Makefile"), re.MULTILINE))
+    return dict(re.findall(r"^([a-z-]+):.*## (.+)$", text("Makefile"), re.MULTILINE))
 
 
 @dataclass

@@ -27,6 +27,10 @@ class Running:
         """Processor time that its process and all its children have used so far."""
         return sum(ticks for _, session, ticks in _processes() if session == self.process.pid) * TICK
 
+    def memory_bytes(self) -> int:
+        """Proportional set size (PSS) of its process and all its children: what they share is counted once."""
+        return sum(_pss_bytes(pid) for pid, session, _ in _processes() if session == self.process.pid)
+
     def stop(self) -> None:
         """End it with SIGTERM; whatever is left of its own session after STOP_LIMIT is killed."""
         if self.process.poll() is None:
@@ -54,6 +58,14 @@ def _processes() -> list[tuple[int, int, int]]:
             continue
         found.append((int(entry.name), int(fields[3]), int(fields[11]) + int(fields[12])))
     return found
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 def free_port() -> int:

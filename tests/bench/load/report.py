@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from tests.bench.load.rounds import Round
+from tests.bench.load import goals
+from tests.bench.load.latency import LATENCY
+from tests.bench.load.rounds import Failure, Figure, Measurement, Round
 
-#: The server that the others are compared with.
-YARDSTICK = "nginx"
+#: The servers that the others are compared with: as Debian sets it up, and the fastest configuration found.
+YARDSTICKS = ("nginx-debian", "nginx")
 BUSY_ENOUGH = 0.9
 ROOT = Path(__file__).parents[3]
 HEAD = (
@@ -21,12 +23,16 @@ HEAD = (
     "server",
     "requests/s",
     "lowest to highest",
-    "of nginx",
+    *(f"of {name}" for name in YARDSTICKS),
     "p50 ms",
     "p99 ms",
     "core used",
     "per core second",
 )
+GOALS_HEAD = ("line", "goal", "result", "reached")
+FIGURES_HEAD = ("load", "server", "figure", "median", "lowest to highest")
+Measured = Sequence[Measurement]
+Table = Sequence[Sequence[str]]
 
 
 def rate(measured: Round) -> float:
@@ -40,11 +46,7 @@ def rate_of_core(measured: Round) -> float:
 
 
 def ratio(
-    rounds: Sequence[Round],
-    load: str,
-    server: str,
-    figure: Callable[[Round], float] = rate,
-    of: str = YARDSTICK,
+    rounds: Sequence[Round], load: str, server: str, of: str, figure: Callable[[Round], float] = rate
 ) -> float | None:
     """The median over the rounds of a server's figure divided by another's in the same round."""
     figures = {(each.server, each.number): figure(each) for each in rounds if each.load == load}
@@ -56,20 +58,35 @@ def ratio(
     return median(ratios) if ratios else None
 
 
-def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
+def believed(measured: Measured) -> list[Measurement]:
+    """What was measured without what belongs to a failure: a server's rounds of a load in which one failed."""
+    failed = {(each.load, each.server) for each in measured if isinstance(each, Failure)}
+    return [
+        each
+        for each in measured
+        if isinstance(each, Failure) or failed.isdisjoint({(each.load, each.server), (each.load, "")})
+    ]
+
+
+def rates(measured: Measured) -> list[Round]:
+    """The rounds among what was measured."""
+    return [each for each in measured if isinstance(each, Round)]
+
+
+def rows(measured: Measured) -> list[tuple[str, ...]]:
     """One row for each load and server, in the order they were measured: medians of the rounds."""
-    found: list[tuple[str, ...]] = []
+    rounds, found = rates(measured), []
     for load, server in dict.fromkeys((each.load, each.server) for each in rounds):
         own = [each for each in rounds if (each.load, each.server) == (load, server)]
-        rates = [each.per_second for each in own]
-        of_yardstick = ratio(rounds, load, server)
+        reached = [each.per_second for each in own]
+        ratios = [ratio(rounds, load, server, of) for of in YARDSTICKS]
         found.append(
             (
                 load,
                 server,
-                f"{median(rates):,.0f}",
-                f"{min(rates):,.0f} to {max(rates):,.0f}",
-                "" if of_yardstick is None else f"{of_yardstick:.2f}",
+                f"{median(reached):,.0f}",
+                f"{min(reached):,.0f} to {max(reached):,.0f}",
+                *("" if one is None else f"{one:.2f}" for one in ratios),
                 f"{median(each.p50_ms for each in own):.2f}",
                 f"{median(each.p99_ms for each in own):.2f}",
                 f"{median(each.busy for each in own):.0%}",
@@ -79,9 +96,23 @@ def rows(rounds: Sequence[Round]) -> list[tuple[str, ...]]:
     return found
 
 
-def doubts(rounds: Sequence[Round]) -> list[str]:
+def figure_rows(measured: Measured) -> list[tuple[str, ...]]:
+    """One row for each of the other figures: medians of the rounds."""
+    figures, found = [each for each in measured if isinstance(each, Figure)], []
+    for load, server, name in dict.fromkeys((each.load, each.server, each.name) for each in figures):
+        own = [each.value for each in figures if (each.load, each.server, each.name) == (load, server, name)]
+        found.append((load, server, name, _number(median(own)), f"{_number(min(own))} to {_number(max(own))}"))
+    return found
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def doubts(measured: Measured) -> list[str]:
     """Which rates say too little of their server, because it was kept from using its core."""
     found = []
+    rounds = [each for each in rates(measured) if each.load != LATENCY]
     for load, server in dict.fromkeys((each.load, each.server) for each in rounds):
         busy = median(each.busy for each in rounds if (each.load, each.server) == (load, server))
         if busy < BUSY_ENOUGH:
@@ -92,27 +123,50 @@ def doubts(rounds: Sequence[Round]) -> list[str]:
     return found
 
 
-def text_table(rounds: Sequence[Round]) -> str:
-    """The rows in columns, for a terminal."""
-    table = [HEAD, *rows(rounds)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEAD))]
+def failures(measured: Measured) -> list[str]:
+    """What failed, in words."""
+    return [f"{each.server or 'everything'}, {each.load}: {each.why}" for each in measured if isinstance(each, Failure)]
+
+
+def tables(measured: Measured) -> list[tuple[str, int, Table]]:
+    """What a report shows: (title, how many columns are text, rows with the head first)."""
+    loads = {each.load for each in measured}
+    found: list[tuple[str, int, Table]] = []
+    if said := goals.rows([each for each in measured if not isinstance(each, Failure)], loads):
+        found.append(("Goals", 3, [GOALS_HEAD, *said]))
+    if said := rows(measured):
+        found.append(("Rates", 2, [HEAD, *said]))
+    if said := figure_rows(measured):
+        found.append(("Other figures", 3, [FIGURES_HEAD, *said]))
+    return found
+
+
+def text(measured: Measured) -> str:
+    """The tables in columns, for a terminal."""
+    return "\n\n".join(f"{title}\n{_columns(columns, table)}" for title, columns, table in tables(measured))
+
+
+def _columns(of_text: int, table: Table) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
+            cell.ljust(width) if column < of_text else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table
     )
 
 
-def markdown(rounds: Sequence[Round], facts: Mapping[str, str]) -> str:
-    """The rows as a Markdown page, under the facts of the run."""
+def markdown(measured: Measured, facts: Mapping[str, str]) -> str:
+    """The tables as a Markdown page, under the facts of the run."""
     lines = ["# Load benchmark, last kept run", ""]
     lines += [f"- {name}: {value}" for name, value in facts.items()]
-    lines += ["", f"| {' | '.join(HEAD)} |", "|---|---|" + "---:|" * (len(HEAD) - 2)]
-    lines += [f"| {' | '.join(row)} |" for row in rows(rounds)]
-    if said := doubts(rounds):
-        lines += ["", *(f"- doubtful: {doubt}" for doubt in said)]
+    for title, of_text, (head, *body) in tables(measured):
+        lines += ["", f"## {title}", ""]
+        lines += [f"| {' | '.join(head)} |", "|---|" + "---|" * (of_text - 1) + "---:|" * (len(head) - of_text)]
+        lines += [f"| {' | '.join(row)} |" for row in body]
+    remarks = [f"- failed: {one}" for one in failures(measured)] + [f"- doubtful: {one}" for one in doubts(measured)]
+    lines += ["", *remarks] if remarks else []
     return "\n".join(lines) + "\n"
 
 
@@ -129,13 +183,19 @@ def facts_of_run(versions: Mapping[str, str], seconds: int, rounds: int) -> dict
     }
 
 
-def keep(folder: Path, rounds: Sequence[Round], facts: Mapping[str, str]) -> list[Path]:
-    """Write the table as `load.md` and the rounds as JSON, named after date and commit; tells the paths."""
+def keep(folder: Path, measured: Measured, facts: Mapping[str, str]) -> list[Path]:
+    """Write the tables as `load.md` and what was measured as JSON, named after date and commit; tells the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / "load.md"
-    table.write_text(markdown(rounds, facts))
+    table.write_text(markdown(measured, facts))
     raw = folder / f"load-{facts['date'].split()[0]}-{facts['commit'].split()[0]}.json"
-    raw.write_text(json.dumps({"facts": facts, "rounds": [asdict(each) for each in rounds]}, indent=1) + "\n")
+    kept = {
+        "facts": facts,
+        "rounds": [asdict(each) for each in rates(measured)],
+        "figures": [asdict(each) for each in measured if isinstance(each, Figure)],
+        "failures": [asdict(each) for each in measured if isinstance(each, Failure)],
+    }
+    raw.write_text(json.dumps(kept, indent=1) + "\n")
     return [table, raw]
 
 

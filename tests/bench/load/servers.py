@@ -1,15 +1,17 @@
 """Which servers can be measured, and with which configuration?"""
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from tests.bench.load.traffic import STORED, UNCACHEABLE, page
+from tests.bench.load.traffic import FILM, STORED, UNCACHEABLE, page
 
 HERE = Path(__file__).parent
 #: What each cache may hold: all pages of the hits load many times over, far less than a cold round brings.
@@ -20,23 +22,48 @@ ASKED = "/asked"
 NGINX_FILES = "sendfile off; open_file_cache max=10000 inactive=60s; open_file_cache_valid 60s;"
 #: ... and what Debian's nginx.conf says.
 NGINX_FILES_DEBIAN = "sendfile on; tcp_nopush on;"
+SHARED = "proxy.storage.backends.shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is to run."""
+
+    folder: Path
+    """empty, and for it alone"""
+    port: int
+    """to listen on"""
+    origin: int = 0
+    """port of the origin"""
+    store: int = 0
+    """port of the store that it keeps its responses in, where it has one"""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server under test: the command that starts it in a folder of its own, and its version."""
+    """A server under test: the command that keeps it in the foreground, and its version."""
 
-    command: Callable[[Path, int, int], list[str]]
-    """(empty folder, port to listen on, port of the origin) -> command that stays in the foreground"""
+    command: Callable[[Place], list[str]]
     version: Callable[[], str]
+    store: str = ""
+    """which of STORES it needs beside it"""
+    module: str = ""
+    """which module of ours it needs"""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has been built."""
+        return not self.module or find_spec(self.module) is not None
 
 
-def nginx_instance(folder: Path, template: str, **values: object) -> list[str]:
-    """The command of an nginx of our own, with all its files in `folder`."""
+def nginx_instance(place: Place, template: str, **values: object) -> list[str]:
+    """The command of an nginx of our own, with all its files in its folder."""
+    folder = place.folder
     (folder / "cache").mkdir()
     (folder / "temp").mkdir()
     text = Template((HERE / template).read_text()).substitute(
         folder=folder,
+        port=place.port,
         # The folder is private to whoever runs this, so root's workers stay root.
         user="user root root;" if os.geteuid() == 0 else "",
         megabytes=CACHE_MEGABYTES,
@@ -48,36 +75,99 @@ def nginx_instance(folder: Path, template: str, **values: object) -> list[str]:
     return ["nginx", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)]
 
 
-def origin_command(folder: Path, port: int) -> list[str]:
+def origin_command(place: Place) -> list[str]:
     """The origin: an nginx that answers every page from memory and counts what it was asked."""
     path = STORED + "0" * 10
-    return nginx_instance(folder, "origin.conf", port=port, asked=ASKED, body=page(path).decode().replace(path, "$uri"))
+    body = page(path).decode().replace(path, "$uri")
+    return nginx_instance(place, "origin.conf", asked=ASKED, film=FILM, body=body)
 
 
-def _nginx(folder: Path, port: int, origin: int) -> list[str]:
-    return nginx_instance(folder, "nginx.conf", port=port, origin=origin, files=NGINX_FILES)
+def _nginx(place: Place) -> list[str]:
+    return nginx_instance(place, "nginx.conf", origin=place.origin, files=NGINX_FILES)
 
 
-def _nginx_debian(folder: Path, port: int, origin: int) -> list[str]:
-    return nginx_instance(folder, "nginx.conf", port=port, origin=origin, files=NGINX_FILES_DEBIAN)
+def _nginx_debian(place: Place) -> list[str]:
+    return nginx_instance(place, "nginx.conf", origin=place.origin, files=NGINX_FILES_DEBIAN)
 
 
-def _varnish(folder: Path, port: int, origin: int) -> list[str]:
-    vcl = folder / "site.vcl"
-    vcl.write_text(Template((HERE / "site.vcl").read_text()).substitute(origin=origin, uncacheable=UNCACHEABLE))
+def _varnish(place: Place) -> list[str]:
+    vcl = place.folder / "site.vcl"
+    vcl.write_text(Template((HERE / "site.vcl").read_text()).substitute(origin=place.origin, uncacheable=UNCACHEABLE))
     parameters = {"thread_pools": 1, "thread_pool_min": 200, "thread_pool_max": 1000, "thread_pool_timeout": 600}
     settings = [word for name, value in parameters.items() for word in ("-p", f"{name}={value}")]
     return [
-        *("varnishd", "-F", "-j", "none", "-n", str(folder / "varnish"), "-a", f"127.0.0.1:{port}", "-f", str(vcl)),
-        *("-s", f"malloc,{CACHE_MEGABYTES}m", *settings),
+        *("varnishd", "-F", "-j", "none", "-n", str(place.folder / "varnish"), "-a", f"127.0.0.1:{place.port}"),
+        *("-f", str(vcl), "-s", f"malloc,{CACHE_MEGABYTES}m", *settings),
     ]
 
 
-def _sitecache(_: Path, port: int, origin: int) -> list[str]:
+def _haproxy(place: Place) -> list[str]:
+    config = place.folder / "haproxy.cfg"
+    text = Template((HERE / "haproxy.cfg").read_text()).substitute(
+        port=place.port, origin=place.origin, megabytes=CACHE_MEGABYTES, uncacheable=UNCACHEABLE
+    )
+    config.write_text(text)
+    return ["haproxy", "-db", "-f", str(config)]
+
+
+def _sitecache(place: Place) -> list[str]:
     return [
-        *(sys.executable, "-m", "proxy", "serve", "--upstream", f"http://127.0.0.1:{origin}"),
-        *("--listen", f"127.0.0.1:{port}", "--admin", "off"),
+        *(sys.executable, "-m", "proxy", "serve", "--upstream", f"http://127.0.0.1:{place.origin}"),
+        *("--listen", f"127.0.0.1:{place.port}", "--admin", "off"),
     ]
+
+
+def configured(settings: Callable[[Place], Mapping[str, object]]) -> Callable[[Place], list[str]]:
+    """The command of a sitecache with these settings in its file."""
+
+    def command(place: Place) -> list[str]:
+        file = place.folder / "sitecache.yaml"
+        # JSON is YAML.
+        file.write_text(json.dumps(settings(place), indent=1))
+        return [*_sitecache(place), "--config", str(file)]
+
+    return command
+
+
+def keeping_in(cache: Callable[[Place], Mapping[str, object]]) -> Callable[[Place], list[str]]:
+    """The command of a sitecache whose one cache is set so."""
+    return configured(lambda place: {"CACHES": {"default": cache(place)}})
+
+
+def _redis(place: Place) -> Mapping[str, object]:
+    return {"BACKEND": "redis", "LOCATION": f"redis://127.0.0.1:{place.store}/0"}
+
+
+def _memcached(place: Place) -> Mapping[str, object]:
+    options = {"no_delay": True, "ignore_exc": True, "max_pool_size": 8, "use_pooling": True}
+    return {"BACKEND": "pymemcache", "LOCATION": f"127.0.0.1:{place.store}", "OPTIONS": options}
+
+
+def _files(place: Place) -> Mapping[str, object]:
+    return {"BACKEND": "filebased", "LOCATION": str(place.folder / "pages"), "OPTIONS": {"MAX_ENTRIES": 100_000}}
+
+
+def shared(place: Place, megabytes: int = CACHE_MEGABYTES) -> Mapping[str, object]:
+    """The cache that all workers share."""
+    return {
+        "BACKEND": f"{SHARED}.SharedMemoryCache",
+        "LOCATION": str(place.folder / "pages"),
+        "OPTIONS": {"MAX_ENTRIES": None, "MAX_BYTES": f"{megabytes}MiB"},
+    }
+
+
+def _redis_server(place: Place) -> list[str]:
+    return [
+        *("redis-server", "--bind", "127.0.0.1", "--port", str(place.port), "--dir", str(place.folder)),
+        *("--save", "", "--appendonly", "no"),
+        *("--maxmemory", f"{CACHE_MEGABYTES}mb", "--maxmemory-policy", "allkeys-lru"),
+    ]
+
+
+def _memcached_server(place: Place) -> list[str]:
+    user = ["-u", "root"] if os.geteuid() == 0 else []
+    where = ("-l", "127.0.0.1", "-p", str(place.port), "-U", "0")
+    return ["memcached", *user, *where, "-t", "1", "-m", str(CACHE_MEGABYTES)]
 
 
 def program_version(*command: str) -> str:
@@ -87,12 +177,29 @@ def program_version(*command: str) -> str:
     return found[0] if found else "?"
 
 
+def own_version() -> str:
+    """The version of sitecache."""
+    return program_version(sys.executable, "-m", "proxy", "version")
+
+
+#: What keeps responses for a server under test; they run on the other core.
+STORES = {
+    "redis": Server(_redis_server, lambda: program_version("redis-server", "--version")),
+    "memcached": Server(_memcached_server, lambda: program_version("memcached", "-V")),
+}
+
 SERVERS = {
-    "sitecache": Server(_sitecache, lambda: program_version(sys.executable, "-m", "proxy", "version")),
+    "sitecache": Server(_sitecache, own_version),
     "nginx": Server(_nginx, lambda: program_version("nginx", "-v")),
     "nginx-debian": Server(_nginx_debian, lambda: program_version("nginx", "-v")),
     "varnish": Server(_varnish, lambda: program_version("varnishd", "-V")),
+    "haproxy": Server(_haproxy, lambda: program_version("haproxy", "-v")),
+    "sitecache-shared": Server(keeping_in(shared), own_version, module=SHARED),
+    "sitecache-redis": Server(keeping_in(_redis), STORES["redis"].version, store="redis"),
+    "sitecache-memcached": Server(keeping_in(_memcached), STORES["memcached"].version, store="memcached"),
+    "sitecache-files": Server(keeping_in(_files), own_version),
 }
 
+BARE_NGINX = "bare-nginx"
 #: Measured alone in the load `ceiling`: the origin itself, on the core of the servers under test.
-BARE = Server(lambda folder, port, _: origin_command(folder, port), lambda: program_version("nginx", "-v"))
+BARE = Server(origin_command, lambda: program_version("nginx", "-v"))

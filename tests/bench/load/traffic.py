@@ -1,7 +1,7 @@
 """Which requests does a round send, and which answers must come back?"""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -15,6 +15,12 @@ REQUESTS = 20_000
 STORED = "/pages/"
 UNCACHEABLE = "/carts/"
 COLD = "/finds/"
+#: One large body that is not stored.
+FILM = UNCACHEABLE + "film"
+FILM_BYTES = 1_000_000_000
+
+#: The parts of a page that are asked for in the load of ranges, first and last byte.
+PARTS = tuple((first, first + PAGE_BYTES // 4 - 1) for first in range(0, PAGE_BYTES, PAGE_BYTES // 4))
 
 BROWSERS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{}.0.0.0 Safari/537.36",
@@ -28,6 +34,10 @@ ACCEPT = (
 )
 LANGUAGES = ("en-US,en;q=0.9", "de-DE,de;q=0.9,en;q=0.6", "fr,en;q=0.7", "pt-BR,pt;q=0.9,en;q=0.5", "ja,en-US;q=0.5")
 ENCODINGS = ("gzip, deflate, br, zstd", "gzip, deflate, br")
+
+
+#: (path, chance) -> fields that a request has beside those of its visitor
+More = Callable[[str, random.Random], list[tuple[str, str]]]
 
 
 def zipf_choices(urls: int, count: int, chance: random.Random) -> list[int]:
@@ -66,12 +76,28 @@ def request_bytes(path: str, fields: Sequence[tuple[str, str]]) -> bytes:
     return "\r\n".join(lines).encode("ascii")
 
 
-def write_requests(to: Path, prefix: str, host: str) -> None:
+def no_more(_: str, __: random.Random) -> list[tuple[str, str]]:
+    """No fields beyond those of the visitor."""
+    return []
+
+
+def known_page(path: str, _: random.Random) -> list[tuple[str, str]]:
+    """The field that a browser sends which has the page."""
+    return [("If-None-Match", etag(path))]
+
+
+def part_of_page(_: str, chance: random.Random) -> list[tuple[str, str]]:
+    """The field that asks for a quarter of the page."""
+    first, last = chance.choice(PARTS)
+    return [("Range", f"bytes={first}-{last}")]
+
+
+def write_requests(to: Path, prefix: str, host: str, more: More = no_more) -> None:
     """Write the requests that wrk repeats: Zipf over the URLs below `prefix`, a random visitor each."""
     chance = random.Random(2)
     visitors = [visitor_fields(number, host) for number in range(VISITORS)]
-    choices = zipf_choices(URLS, REQUESTS, chance)
-    to.write_bytes(b"".join(request_bytes(f"{prefix}{url:010d}", chance.choice(visitors)) for url in choices))
+    paths = [f"{prefix}{url:010d}" for url in zipf_choices(URLS, REQUESTS, chance)]
+    to.write_bytes(b"".join(request_bytes(path, [*chance.choice(visitors), *more(path, chance)]) for path in paths))
 
 
 def write_new_url_requests(to: Path, host: str) -> None:
@@ -83,3 +109,8 @@ def page(path: str) -> bytes:
     """The body the origin answers `path` with: PAGE_BYTES bytes that differ from path to path."""
     head = f"<!doctype html><title>{path}</title><p>"
     return (head + "x" * (PAGE_BYTES - len(head))).encode("ascii")
+
+
+def etag(path: str) -> str:
+    """The entity tag that the origin gives the page of `path`."""
+    return f'"v1{path}"'

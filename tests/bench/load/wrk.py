@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.load.traffic import PAGE_BYTES
-
 SCRIPT = Path(__file__).with_name("wrk.lua")
+OPEN_LOOP = Path(__file__).with_name("open_loop.lua")
 CONNECTIONS = 64
 MARK = "WRK "
 
@@ -37,8 +36,8 @@ class WrkResult:
         """Requests answered per second."""
         return self.requests / self.seconds
 
-    def faults(self) -> list[str]:
-        """What was not as it must be, in words; empty for a clean run."""
+    def faults(self, answer_bytes: tuple[float, float]) -> list[str]:
+        """What was not as it must be, in words; empty for a clean run with answers of so many bytes (least, most)."""
         found = [
             f"{getattr(self, kind)} {kind} errors"
             for kind in ("connect", "read", "write", "status", "timeout")
@@ -46,8 +45,9 @@ class WrkResult:
         ]
         if not self.requests:
             found.append("no request was answered")
-        elif self.bytes / self.requests < PAGE_BYTES:
-            found.append(f"{self.bytes / self.requests:.0f} bytes an answer, less than one page")
+        elif not answer_bytes[0] <= self.bytes / self.requests <= answer_bytes[1]:
+            least, most = answer_bytes
+            found.append(f"{self.bytes / self.requests:.0f} bytes an answer, not {least:.0f} to {most:.0f}")
         return found
 
 
@@ -59,16 +59,33 @@ def parse(output: str) -> WrkResult:
     raise LoadError(f"wrk reported nothing: {output.strip()[-500:]!r}")
 
 
-def run(port: int, seconds: int, core: int, args: Sequence[str]) -> WrkResult:
+def run(port: int, seconds: int, core: int, args: Sequence[str], answer_bytes: tuple[float, float]) -> WrkResult:
     """Load the server on `port` from one thread on `core`; raises LoadError unless every answer was good."""
     command = [
         *("taskset", "-c", str(core), "wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{seconds}s"),
         *("--timeout", "5s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}/", "--", *args),
     ]
+    return judged(command, seconds, answer_bytes)
+
+
+def run_at(port: int, seconds: int, core: int, file: str, rate: float) -> WrkResult:
+    """Send `rate` requests a second, whether the earlier ones are answered or not, from one thread on `core`.
+
+    A latency counts from when the request was due. Raises LoadError unless every answer was good.
+    """
+    command = [
+        *("taskset", "-c", str(core), "luajit", str(OPEN_LOOP)),
+        *(str(port), file, f"{rate:.3f}", str(seconds), str(CONNECTIONS)),
+    ]
+    return judged(command, seconds, (0, float("inf")))
+
+
+def judged(command: Sequence[str], seconds: int, answer_bytes: tuple[float, float]) -> WrkResult:
+    """Run a load generator and read its report; raises LoadError unless every answer was good."""
     ended = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if ended.returncode:
-        raise LoadError(f"wrk ended with {ended.returncode}: {ended.stderr.strip() or ended.stdout.strip()}")
+        raise LoadError(f"the generator ended with {ended.returncode}: {ended.stderr.strip() or ended.stdout.strip()}")
     result = parse(ended.stdout)
-    if faults := result.faults():
+    if faults := result.faults(answer_bytes):
         raise LoadError("; ".join(faults))
     return result
