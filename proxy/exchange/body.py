@@ -26,6 +26,7 @@ class Body:
 
     __slots__ = (
         "_awaited",
+        "_came",
         "_chunks",
         "_dropped",
         "_ended",
@@ -50,6 +51,8 @@ class Body:
         self._awaited = True
         """The client that it was fetched for has not been heard of yet."""
         self._ended = False
+        self._came = False
+        """The origin has sent all of it."""
         self._error: Exception | None = None
         self._trailers: Sequence[RawField] = ()
         self.size = 0
@@ -59,6 +62,13 @@ class Body:
     def joinable(self) -> bool:
         """Tell whether a client that comes now can still read all of it."""
         return self._keep and self._error is None
+
+    @property
+    def whole(self) -> bytes | None:
+        """Return all of it, where it has come already and nobody has read any of it; None otherwise."""
+        if not self._came or self._trailers or self._dropped:
+            return None
+        return b"".join(self._chunks)
 
     def join(self, client: Client, done: Callable[[int], None]) -> None:
         """Write the body to this client; ``done`` is called with the bytes written when it has ended or left."""
@@ -99,7 +109,7 @@ class Body:
 
     def end(self, trailers: Sequence[RawField] = ()) -> None:
         """The body is whole."""
-        self._ended = True
+        self._ended = self._came = True
         self._trailers = trailers
         # First stored, then sent: whoever has read the last byte may ask again and is entitled to a hit.
         try:

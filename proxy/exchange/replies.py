@@ -12,7 +12,7 @@ from proxy.exchange.body import Body
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.counters import Counters, Entry
 from proxy.exchange.site import Route
-from proxy.message.framing import Framing, Length
+from proxy.message.framing import Framing, Length, NoBody
 from proxy.message.grammar import format_date
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome, cache_status
@@ -22,6 +22,7 @@ from proxy.policy.multipart import BOUNDARY_SIZE, Pieces
 from proxy.policy.parts import cut
 from proxy.policy.preconditions import WHOLE, NotModified, Parts, has_preconditions, wanted
 from proxy.policy.stored import StoredResponse
+from proxy.storage.responses import Responses
 
 #: Parts up to this size are copied, so that a response leaves in one call.
 _JOINED = 64 * 1024
@@ -47,6 +48,8 @@ class Exchange:
     """When the head of a response was sent whose body came later."""
     vary: tuple[bytes, ...] | None = None
     """What the responses vary by, as learnt from a flight that was not for this request."""
+    storing: Responses | None = None
+    """Where the answer of the origin is stored: as it was when the origin was asked."""
 
 
 class Replies:
@@ -98,8 +101,15 @@ class Replies:
             body.nobody_joined()
             return
         age = b"Age: %d\r\n" % stored.terms.age(now) if aged else b""
+        lines = age + _status(exchange, outcome)
+        whole = body.whole if isinstance(framing, Length | NoBody) else None
+        if whole is not None:
+            # It came together with its head, as small ones do, and goes out with it.
+            self.count(exchange, stored.status, outcome, len(whole))
+            client.respond(stored.head, lines + b"\r\n", whole)
+            return
         exchange.answered = now
-        client.begin(stored.head + age + _status(exchange, outcome), framing)
+        client.begin(stored.head + lines, framing)
         body.join(client, lambda size: self.count(exchange, stored.status, outcome, size))
         client.flush()
 
