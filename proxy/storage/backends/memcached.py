@@ -8,6 +8,7 @@ timeouts in ticks of a second: they are rounded up, and one tick is added so tha
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ _Result = TypeVar("_Result")
 
 _THREADS = 8
 _KEY_BYTES = 250
+#: In keys: blanks and control characters.
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 _TICK = 1
 
 _BOOL = ("true or false", (bool,))
@@ -233,7 +236,7 @@ def _checked(key: str) -> str:
     length = len(key.encode())
     if not 0 < length <= _KEY_BYTES:
         raise ValueError(f"memcached takes keys of 1 to {_KEY_BYTES} bytes, found {length} bytes: {key[:50]!r}")
-    if any(char <= " " or char == "\x7f" for char in key):
+    if _FORBIDDEN.search(key):
         raise ValueError(f"memcached takes keys without blanks and control characters, found {key[:50]!r}")
     return key
 

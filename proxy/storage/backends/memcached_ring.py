@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from operator import methodcaller
 from threading import Lock
@@ -29,6 +29,7 @@ from proxy.config.units import Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Pickled, Text, Value
 from proxy.storage.backends.decimals import from_decimal
+from proxy.storage.backends.memcached_bulk import BulkClient
 
 _Result = TypeVar("_Result")
 
@@ -51,6 +52,8 @@ _LAST = 2**31 - 1
 #: Keys of values that are to be forgotten by a server that is away; what comes then is not remembered.
 _MOST_OWED = 10_000
 _AT_ONCE = 1000
+#: Keys whose servers are known without hashing.
+_REMEMBERED = 10_000
 
 _LOST = (OSError, MemcacheUnexpectedCloseError, MemcacheUnknownError, ValueError, IndexError)
 
@@ -112,6 +115,12 @@ class Plain:
         return marked(value, flags)
 
 
+class _Pooled(PooledClient):  # type: ignore[misc]  # it has no types
+    """pymemcache's connections to one server, which read many values at once."""
+
+    client_class = BulkClient
+
+
 class Node:
     """One server, and whether it is worth asking."""
 
@@ -119,7 +128,7 @@ class Node:
         """Open nothing; ``options`` are those of pymemcache's client."""
         address = normalize_server_spec(server)
         self.name = address if isinstance(address, str) else "{}:{}".format(*address)
-        self._client = PooledClient(address, serde=Plain(), default_noreply=False, **options)
+        self._client = _Pooled(address, serde=Plain(), default_noreply=False, **options)
         self._rests = rests
         self._failures = 0
         self._until = float("-inf")
@@ -214,11 +223,12 @@ class PymemcacheRing:
         self._wall = wall
         self._losing_is_missing = losing_is_missing
         self._nodes = {node.name: node for node in nodes}
-        self._hash = RendezvousHash(list(self._nodes))
-
-    def node(self, key: str) -> Node:
-        """Return the server that holds the key."""
-        return self._nodes[self._hash.get_node(key)]
+        only = next(iter(self._nodes.values())) if len(self._nodes) == 1 else None
+        picked = RendezvousHash(list(self._nodes)).get_node
+        # It hashes the key once for each server, in Python: some 20 us each.
+        remembered = lru_cache(_REMEMBERED)(lambda key: self._nodes[picked(key)])
+        self.node: Callable[[str], Node] = remembered if only is None else lambda _: only
+        """Returns the server that holds a key."""
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
         found: dict[str, Value] = {}
