@@ -322,6 +322,7 @@ class Driver:
                 outcome = job.outcome()
                 outcome.collapsed = True
                 self._fetcher.failure(exchange, outcome, job.validating or job.fallback, error)
+                self._fetcher.last.note(job)
                 return True
             case never:
                 assert_never(never)
