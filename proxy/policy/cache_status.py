@@ -9,6 +9,9 @@ from proxy.policy.key import PrimaryKey, page_name
 
 NAME = b"sitecache"
 
+_FORWARD = {reason: b"fwd=" + reason.value.encode() for reason in ForwardReason}
+_DETAIL = {detail: b"detail=" + detail.value.encode() for detail in Detail}
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -41,7 +44,7 @@ def cache_status(outcome: Outcome, key: PrimaryKey | None = None) -> bytes:
     if outcome.hit:
         parts.append(b"hit")
     if outcome.forward is not None:
-        parts.append(b"fwd=" + outcome.forward.value.encode())
+        parts.append(_FORWARD[outcome.forward])
     if outcome.forward_status is not None:
         parts.append(b"fwd-status=%d" % outcome.forward_status)
     if outcome.ttl is not None:
@@ -53,5 +56,5 @@ def cache_status(outcome: Outcome, key: PrimaryKey | None = None) -> bytes:
     if key is not None:
         parts.append(b'key="%b"' % page_name(key).encode())
     if outcome.detail is not None:
-        parts.append(b"detail=" + outcome.detail.value.encode())
+        parts.append(_DETAIL[outcome.detail])
     return b"Cache-Status: " + b"; ".join(parts) + b"\r\n"

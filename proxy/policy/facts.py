@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from proxy.config.units import Bytes, show_bytes
+from proxy.message.fields import Fields
 from proxy.message.heads import Request, Response
 from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
@@ -15,6 +16,7 @@ from proxy.policy.said import said
 _MOST_NAMES = 8
 _LONGEST_NAME = 60
 _NAME = re.compile(rb"[^!-~]")
+_USUAL = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,29 @@ def facts_of(request: Request, response: Response | None, rules: Rules, route: s
     if response is None:
         return Facts(method, route, cookies=left, limit=rules.stored_body)
     fields = response.fields
-    words = said(fields, rules.targeted)
-    targeted = next((name for name in rules.targeted if words.is_targeted and name in fields), b"cache-control")
     length = fields.get(b"content-length") or b""
     return Facts(
         method=method,
         route=route,
         status=response.status,
         cookies=left,
-        set_cookies=_shown(value.partition(b"=")[0].strip() for value in fields.lines(b"set-cookie")),
-        control=field_name(targeted),
+        set_cookies=_set_cookies(fields) if b"set-cookie" in fields else (),
+        control=_control(fields, rules),
         length=Bytes(int(length)) if length.isdigit() else None,
         limit=rules.stored_body,
     )
+
+
+def _set_cookies(fields: Fields) -> tuple[str, ...]:
+    return _shown(value.partition(b"=")[0].strip() for value in fields.lines(b"set-cookie"))
+
+
+def _control(fields: Fields, rules: Rules) -> str:
+    """Return the field that counts of those that speak of caching."""
+    targeted = next((name for name in rules.targeted if name in fields), None)
+    if targeted is None or not said(fields, rules.targeted).is_targeted:
+        return "Cache-Control"
+    return field_name(targeted)
 
 
 def cookie_names(distinctions: Distinctions, request: Request) -> tuple[str, ...]:
@@ -91,6 +103,10 @@ def field_name(name: bytes) -> str:
 
 def shown_name(name: bytes) -> str:
     """Return a name that somebody else chose, short and printable."""
+    return _USUAL.get(name) or _shown_name(name)
+
+
+def _shown_name(name: bytes) -> str:
     text = _NAME.sub(b"?", name).decode("ascii")
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
 
