@@ -75,29 +75,29 @@ def scan(pages: int) -> Iterator[tuple[int, int]]:
     return ((SCANNED + number, PAGE) for number in range(pages))
 
 
-def between(scanned: int) -> Iterator[tuple[int, int]]:
+def between(scanned: int, requests: int = REQUESTS) -> Iterator[tuple[int, int]]:
     """A crawler comes by in the middle of a Zipf load."""
-    yield from zipf(1)
+    yield from zipf(1, requests=requests)
     yield from scan(scanned)
-    yield from zipf(2)
+    yield from zipf(2, requests=requests)
 
 
-def changing() -> Iterator[tuple[int, int]]:
+def changing(requests: int = REQUESTS) -> Iterator[tuple[int, int]]:
     """What is popular changes ten times, wholly."""
     for part in range(10):
-        for page, size in zipf(part, requests=REQUESTS // 10):
+        for page, size in zipf(part, requests=requests // 10):
             yield (page + part * 1009) % PAGES, size
 
 
-def drifting() -> Iterator[tuple[int, int]]:
+def drifting(requests: int = REQUESTS) -> Iterator[tuple[int, int]]:
     """What is popular changes a little all the time: news."""
-    for number, (page, size) in enumerate(zipf()):
+    for number, (page, size) in enumerate(zipf(requests=requests)):
         yield page + number // 50, size
 
 
-def mixed() -> Iterator[tuple[int, int]]:
+def mixed(requests: int = REQUESTS) -> Iterator[tuple[int, int]]:
     """Sizes from 500 bytes to 250 KiB, whatever the popularity."""
-    for page, _ in zipf():
+    for page, _ in zipf(requests=requests):
         yield page, int(500 * 500 ** random.Random(page).random())
 
 
@@ -106,7 +106,8 @@ LOADS: dict[str, Callable[[], Load]] = {
     "Zipf 0.8": lambda: zipf(skew=0.8),
     "Zipf 1.0, each second request of a scan": lambda: with_scan(zipf(), 1),
     "Zipf 1.0, a scan of twice the budget within": lambda: between(2 * BUDGET // PAGE),
-    "popularity changes wholly, ten times": changing,
+    "popularity changes wholly every 20,000 requests": changing,
+    "popularity changes wholly every 4,000 requests": lambda: changing(REQUESTS // 5),
     "popularity drifts": drifting,
     "sizes from 500 bytes to 250 KiB": mixed,
 }
