@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import uvloop
@@ -35,8 +35,10 @@ from proxy.ops.line_writer import LineWriter
 from proxy.ops.metrics import Collect, metrics_pages
 from proxy.ops.snapshot import Snapshot, total
 from proxy.ops.stats import stats_pages
+from proxy.places import Places
 from proxy.questions import answering
 from proxy.reloads import Reloads
+from proxy.storage.backends.base import InvalidCacheBackendError
 from proxy.worker import Worker, clock, settle
 
 
@@ -57,12 +59,23 @@ def serve(config: Config, source: Source | None) -> int:
     except ListenError as error:
         _say(str(error))
         return 1
+    places = Places()
     try:
+        settled = places.settle(config)
         run = _serve_alone if config.workers == 1 else _serve_with_workers
-        uvloop.run(run(config, source, Sockets(listeners, admin)))
+        uvloop.run(run(settled, _settling(source, places), Sockets(listeners, admin)))
+    except InvalidCacheBackendError as error:
+        _say(str(error))
+        return 1
     finally:
         close_listeners([*listeners, *admin])
+        places.remove()
     return 0
+
+
+def _settling(source: Source | None, places: Places) -> Source | None:
+    """Return a source of configurations that say where the caches lie that workers share."""
+    return None if source is None else replace(source, read=lambda: places.settle(source.read()))
 
 
 def _log_to_stderr() -> None:

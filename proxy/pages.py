@@ -13,12 +13,14 @@ from proxy.config.units import UnixTime
 from proxy.ops.sources import Store
 from proxy.policy.key import Distinctions
 from proxy.storage.backends.base import Backend
+from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.batches import Start
 from proxy.storage.guard import Guards, Patience
 from proxy.storage.memory import PageMemory
 from proxy.storage.registry import open_cache
 from proxy.storage.remote import RemoteResponses, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
+from proxy.storage.shared import SharedResponses
 
 _log = logging.getLogger("sitecache")
 
@@ -30,7 +32,7 @@ class Opened:
     alias: str
     terms: tuple[object, ...]
     backend: Backend
-    responses: RemoteResponses
+    responses: RemoteResponses | SharedResponses
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Pages:
         """Those that are named no more, for as long as exchanges of before may use them."""
         self.stores: dict[str, Store] = {}
         """Those in the memory of the process, under the alias that was opened first."""
-        self.remotes: dict[str, RemoteResponses] = {}
-        """Those that have to be waited for."""
+        self.remotes: dict[str, RemoteResponses | SharedResponses] = {}
+        """Those outside the process."""
 
     def of(self, alias: str) -> Responses:
         """Return the stored responses that lie in this cache."""
@@ -95,12 +97,18 @@ class Pages:
 
     def _remote(self, alias: str, cache: CacheConfig, terms: tuple[object, ...]) -> Opened:
         backend = open_cache(alias, self._config)
+        if isinstance(backend, SharedMemoryCache):
+            return Opened(alias, terms, backend, self._shared(cache, backend))
         patience = Patience(cache.DEADLINE, cache.BREAKER_FAILURES, cache.BREAKER_REST)
         guards = Guards(alias, patience, self._monotonic)
         variants = self._config.limits.variants
         make_key = partial(page_key, cache)
         remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
         return Opened(alias, terms, backend, remote)
+
+    def _shared(self, cache: CacheConfig, backend: SharedMemoryCache) -> SharedResponses:
+        variants = self._config.limits.variants
+        return SharedResponses(backend.store, partial(page_key, cache), self.distinctions, variants, self._clock)
 
     def _taken_over(self, alias: str, terms: tuple[object, ...]) -> Opened | None:
         held = () if self._former is None else self._former.held

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proxy.config.combinations import conflicts, touches
-from proxy.config.model import Config, plain_options
+from proxy.config.model import SHARED_CACHES, Config, plain_options
 from proxy.config.reader import Reader, leaves
 from proxy.config.source import MOST_BYTES, Kind, Place, Scalar, Section, Value, join, of_python, read_file
 from proxy.config.wording import is_secret, masked, one_line
@@ -77,6 +77,8 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
         _put(tree, at.split("."), value)
     reader = Reader(faults=faults)
     config: Config = reader.section(Config, Section(tree, empty.place), "")
+    if "CACHES" not in tree and config.workers > 1:
+        config = replace(config, CACHES=SHARED_CACHES)
     reader.faults.extend(conflicts(config, reader.origins, reader.bad))
     if reader.faults:
         raise ConfigError(*sorted(reader.faults, key=_line))

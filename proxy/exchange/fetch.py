@@ -82,6 +82,8 @@ class Fetcher:
         try:
             while True:
                 request_time = self._clock()
+                if job.exchange.primary:
+                    job.exchange.storing = job.exchange.route.responses.begun()
                 try:
                     answer = await job.exchange.route.origin.send(self._ask(job))
                 except UpstreamError as error:
@@ -262,6 +264,9 @@ class Fetcher:
         if not request.is_safe:
             self._replace_target(job, response)
             self.forgetting.forget(request, response, job.times[1])
+            if job.is_write:
+                # Not by what it has changed itself.
+                job.exchange.storing = job.exchange.route.responses.begun()
         match self._storing(job, answer):
             case Store() as store:
                 self._store(job, answer, store)

@@ -20,7 +20,7 @@ def _place(exchange: Exchange, stored: StoredResponse) -> PrimaryKey:
 def keep(exchange: Exchange, received: Received, flights: Flights, now: UnixTime) -> None:
     """Store a response that is whole; a part only as far as what is stored then leaves room for it."""
     stored = received.stored
-    responses = exchange.route.responses
+    responses = exchange.storing or exchange.route.responses
     primary = _place(exchange, stored)
     if stored.extent is None:
         until = UnixTime(stored.terms.born + received.retention)
@@ -49,7 +49,7 @@ def keep_freshened(
 ) -> bool:
     """Store a response that a validation has freshened; a part only where nothing complete has come meanwhile."""
     now = times[1]
-    responses = exchange.route.responses
+    responses = exchange.storing or exchange.route.responses
     primary = _place(exchange, stored)
     if stored.extent is None:
         return responses.store(primary, exchange.request, stored, until, now)

@@ -34,6 +34,11 @@ def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> 
     return path + _keys(request, stored.fields().get(_GROUPS))
 
 
+def may_be_grouped(primary: PrimaryKey, stored: StoredResponse) -> bool:
+    """Tell whether ``groups_of`` has to be asked: nearly no response is in any group."""
+    return _SEVERAL in primary or _GROUPS in stored.head.lower()
+
+
 def group_of_path(request: Request) -> PrimaryKey:
     """Return the key of all responses of a path that are for several URLs; no group has a name like it."""
     return _key(request, b"\n" + normalise(request.target.partition(b"?")[0]))

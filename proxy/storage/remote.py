@@ -269,6 +269,10 @@ class RemoteResponses:
 
     # What is to be there.
 
+    def begun(self) -> RemoteResponses:
+        """What another proxy makes invalid meanwhile is not known here."""
+        return self
+
     def accepts(self, primary: Key) -> bool:
         """Tell whether something would be stored under this key now, as far as that is known."""
         # What is to be forgotten must be so first: nobody knows in which order the storage does what was late.

@@ -73,6 +73,12 @@ class Responses(Protocol):
     def told_apart_by(self, distinctions: Distinctions) -> Responses:
         """Return the same stored responses, for requests that these distinctions tell apart."""
 
+    def begun(self) -> Responses:
+        """Return the same for what the origin is asked for now.
+
+        Where others store too, nothing is stored by it that one of them has made invalid since.
+        """
+
     def accepts(self, primary: PrimaryKey) -> bool:
         """Tell whether a response for this resource would be stored now, as far as that is known beforehand."""
 
@@ -240,6 +246,10 @@ class MemoryResponses(Immediate):
         """Return the same memory, with these distinctions."""
         return MemoryResponses(self._memory, distinctions, self._max_variants)
 
+    def begun(self) -> MemoryResponses:
+        """Nobody else stores here."""
+        return self
+
     def accepts(self, primary: PrimaryKey) -> bool:
         """Memory always does."""
         del primary
@@ -336,6 +346,10 @@ class NoResponses(Immediate):
     def told_apart_by(self, distinctions: Distinctions) -> NoResponses:
         """It makes no difference."""
         del distinctions
+        return self
+
+    def begun(self) -> NoResponses:
+        """Nothing is."""
         return self
 
     def accepts(self, primary: PrimaryKey) -> bool:

@@ -389,6 +389,9 @@ class FailingStorage:
     def accepts(self, *_: object) -> bool:
         return True
 
+    def begun(self) -> FailingStorage:
+        return self
+
     def store(self, *_: object) -> bool:
         raise Broken("the shelf")
 

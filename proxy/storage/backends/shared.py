@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from proxy.config.units import Bytes, Seconds, UnixTime
+from proxy.config.units import Bytes, Seconds, UnixTime, show_bytes
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import from_decimal, to_decimal
 from proxy.storage.backends.file_place import unsafe
@@ -36,7 +36,7 @@ class SharedMemoryCache(Backend):
     immediate = True
 
     def __init__(self, location: str, clock: Callable[[], UnixTime], limits: Limits) -> None:
-        """``location`` is absolute, and made at the first use."""
+        """``location`` is absolute, and made at the first use; without one it is a directory of this process."""
         self._location = location
         self._clock = clock
         self._limits = limits
@@ -50,19 +50,21 @@ class SharedMemoryCache(Backend):
         CULL_FREQUENCY and MAX_BYTES; without MAX_BYTES it takes what fits there, 256 MiB at most.
         """
         limits = read_limits({"MAX_ENTRIES": None, **options}, _KNOWN)
-        place = str(location or "") or place_of_this_process()
-        fault = unsafe(place)
+        place = str(location or "")
+        fault = unsafe(place) if place else None
         if fault is not None:
             raise ValueError(fault)
-        size = limits.max_bytes or size_that_fits(place)
-        if size < _LEAST:
-            raise ValueError(f"OPTIONS.MAX_BYTES: expected 4MiB or more, found {size} bytes")
-        return cls(place, _wall_clock, replace(limits, max_bytes=size))
+        if limits.max_bytes is not None and limits.max_bytes < _LEAST:
+            raise ValueError(f"OPTIONS.MAX_BYTES: expected 4MiB or more, found {show_bytes(limits.max_bytes)}")
+        return cls(place, _wall_clock, limits)
 
     @property
     def store(self) -> SharedStore:
         """What it keeps, without await."""
         if self._opened is None:
+            self._location = self._location or place_of_this_process()
+            if self._limits.max_bytes is None:
+                self._limits = replace(self._limits, max_bytes=size_that_fits(self._location))
             self._opened = open_store(self._location, self._limits, self._clock)
         return self._opened
 
@@ -79,7 +81,8 @@ class SharedMemoryCache(Backend):
     @property
     def limits(self) -> tuple[int | None, Bytes | None]:
         """How many values there may be, and what its file never outgrows."""
-        return self._limits.max_entries, Bytes(self._limits.max_bytes or 0)
+        limits = self.store.limits
+        return limits.max_entries, Bytes(limits.max_bytes or 0)
 
     @property
     def evictions(self) -> Mapping[Room, int]:

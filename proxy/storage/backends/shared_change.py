@@ -37,7 +37,7 @@ _PAGE = 4096
 _NUMBER_KEY = b"number"
 #: The share of the file that stays free for copies of the pages that change, and for what is free but in bits.
 _SPARE_SHARE = 8
-_LEAST_SPARE = 64 * _PAGE
+_LEAST_SPARE = 2**20
 #: One in so many values is in the queue of the new ones.
 _NEW_SHARE = 10
 #: Values that are looked at in one step to find room: then the step ends, for the others wait.
@@ -98,8 +98,8 @@ class Change:
 
     # What is to be there.
 
-    def put(self, name: bytes, key: bytes, kind: Kind, value: bytes, until: UnixTime) -> None:
-        """Keep a value in the place of what lies there; its bucket counts as not used."""
+    def put(self, name: bytes, key: bytes, kind: Kind, value: bytes, until: UnixTime) -> Entry:
+        """Keep a value in the place of what lies there; return what is known of it."""
         former = self.find(name)
         if former is not None:
             self._remove(name, former)
@@ -113,6 +113,7 @@ class Change:
             for piece, data in pieces_of(number, value):
                 self._txn.put(piece, data, db=self._at.bodies, append=True)
         self.touched.add(bucket_of(name))
+        return entry
 
     def keep_until(self, name: bytes, entry: Entry, until: UnixTime) -> None:
         """Give a value another end."""
@@ -148,8 +149,7 @@ class Change:
 
     def is_outdated(self, name: bytes, since: int) -> bool:
         """Tell whether that was said after this number."""
-        stamp = self._txn.get(name[:2], db=self._at.stamps)
-        return stamp is not None and int.from_bytes(stamp, "big") > since
+        return outdated(self._txn.get(name[:2], db=self._at.stamps), since)
 
     def _remove(self, name: bytes, entry: Entry) -> None:
         self.touched.add(bucket_of(name))
@@ -191,6 +191,9 @@ class Change:
         if entries is not None and entries >= (limits.max_entries or entries + 1):
             self._cull(limits, now)
         looks = 0
+        if self._marks.words[BYTES] + need <= self._room:
+            # As of the last change, which is nearly always near enough.
+            return
         while self.size + need > self._room:
             if looks >= _MOST_LOOKS:
                 raise NoRoomError
@@ -290,9 +293,14 @@ class Change:
         return done
 
 
+def outdated(stamp: bytes | None, since: int) -> bool:
+    """Tell whether a stamp is later than a number."""
+    return stamp is not None and int.from_bytes(stamp, "big") > since
+
+
 def spare_of(size: int) -> int:
     """Return how much of a file of this size stays free."""
-    return max(_LEAST_SPARE, size // _SPARE_SHARE)
+    return max(min(_LEAST_SPARE, size // 4), size // _SPARE_SHARE)
 
 
 def _place(number: int) -> bytes:

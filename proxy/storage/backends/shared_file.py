@@ -24,7 +24,7 @@ from proxy.storage.backends.shared_marks import NUMBER, Marks
 
 _log = logging.getLogger("sitecache")
 
-_LOCK, _MARKS = "lock", "marks"
+_LOCK, _MARKS, _PAGES = "lock", "marks", "pages"
 USERS = "users"
 """Whoever has the cache open shares a lock on this file; in it stands at which start of the machine that was."""
 _WHOLE = b"whole"
@@ -105,6 +105,7 @@ class SharedFile:
         self._turn = threading.RLock()
         self._lock: int | None = None
         self._depth = 0
+        self._locks = 0
         self._users: int | None = None
         self._open: Environment | None = None
         self._marks: Marks | None = None
@@ -134,10 +135,8 @@ class SharedFile:
         if not self._turn.acquire(timeout=max(0.0, patience)):
             raise BusyError(f"shared cache {self.directory}: another thread is writing")
         try:
-            if self._lock is None:
-                self._lock = open_lock(os.path.join(self.directory, _LOCK))
             if not self._depth:
-                self._wait_for(self._lock, until)
+                self._take_lock(until)
             self._depth += 1
             try:
                 yield
@@ -147,6 +146,20 @@ class SharedFile:
                     fcntl.flock(self._lock, fcntl.LOCK_UN)
         finally:
             self._turn.release()
+
+    def _take_lock(self, until: float) -> None:
+        """Wait for the lock, which is another one for each file: who hangs with a former one holds nobody up."""
+        while True:
+            number = 0 if self._marks is None else self._marks.words[NUMBER]
+            if self._lock is None or self._locks != number:
+                former, self._lock = self._lock, open_lock(os.path.join(self.directory, f"{_LOCK}.{number}"))
+                self._locks = number
+                if former is not None:
+                    os.close(former)
+            self._wait_for(self._lock, until)
+            if self._marks is None or self._marks.words[NUMBER] == number:
+                return
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _wait_for(self, lock: int, until: float) -> None:
         tried = 0
@@ -206,13 +219,14 @@ class SharedFile:
             except lmdb.Error as again:
                 raise StorageError(f"shared cache {self.directory}: {again}") from again
         for other in os.listdir(self.directory):
-            if other.startswith("pages.") and other.split(".")[1].partition("-")[0] != str(number):
+            kind, _, rest = other.partition(".")
+            if kind in (_PAGES, _LOCK) and rest.partition("-")[0] != str(number):
                 with suppress(FileNotFoundError):
                     os.unlink(os.path.join(self.directory, other))
         return self._open
 
     def _path(self, number: int) -> str:
-        return os.path.join(self.directory, f"pages.{number}")
+        return os.path.join(self.directory, f"{_PAGES}.{number}")
 
     def begin_anew(self, broken: Environment, why: object) -> None:
         """Leave a file that is no good behind, for all workers, unless one of them has done so already."""
@@ -221,6 +235,15 @@ class SharedFile:
             if marks.words[NUMBER] == broken.number:
                 _log.warning("shared cache %s: %s: begun anew", self.directory, why)
                 self._set_aside(marks)
+
+    def give_up(self, why: object) -> None:
+        """Begin anew for all workers, even where one of them hangs with the lock: it is left with what was."""
+        try:
+            with self.locked(Seconds(0)):
+                self.begin_anew(self.environment(), why)
+        except (StorageError, OSError, lmdb.Error):
+            _log.warning("shared cache %s: %s: begun anew", self.directory, why)
+            self._set_aside(self.marks)
 
     @staticmethod
     def _set_aside(marks: Marks) -> int:

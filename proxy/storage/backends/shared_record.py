@@ -19,8 +19,8 @@ from proxy.config.units import UnixTime
 _HEAD = struct.Struct(">BBIQQdQI")
 _PAGE = 4096
 _PAGE_HEAD = 16
-#: Pages of a piece: the database looks for them in one row.
-_MOST_PAGES = 8
+#: A piece fills one page: of several in a row the database finds none in the end, however many are free one by one.
+_PIECE = _PAGE - _PAGE_HEAD
 _INLINE = 1024
 _NAME = 20
 
@@ -105,15 +105,10 @@ def is_inline(size: int) -> bool:
     return size <= _INLINE
 
 
-def pieces_of(serial: int, value: bytes) -> Iterator[tuple[bytes, bytes | memoryview]]:
+def pieces_of(serial: int, value: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Return the pieces of a value that is not short, each with its key."""
-    rest = memoryview(value)
-    number = 0
-    while rest:
-        size = _piece(len(rest))
-        yield piece_key(serial, number), rest[:size]
-        rest = rest[size:]
-        number += 1
+    for number, start in enumerate(range(0, len(value), _PIECE)):
+        yield piece_key(serial, number), value[start : start + _PIECE]
 
 
 def joined(entry: Entry, piece: Callable[[bytes], bytes | None]) -> bytes:
@@ -136,9 +131,4 @@ def piece_key(serial: int, number: int) -> bytes:
 
 def pages_of(size: int) -> int:
     """Return about how many pages of the database a value of this size takes, its record and its place included."""
-    return 1 if is_inline(size) else size // (_PAGE - _PAGE_HEAD) + 2
-
-
-def _piece(left: int) -> int:
-    pages = min((left + _PAGE_HEAD) // _PAGE, _MOST_PAGES)
-    return pages * _PAGE - _PAGE_HEAD if pages else left
+    return 1 if is_inline(size) else size // _PIECE + 2

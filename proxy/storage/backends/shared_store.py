@@ -20,7 +20,7 @@ import lmdb
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.limits import Limits
-from proxy.storage.backends.shared_change import Change, NoRoomError, spare_of
+from proxy.storage.backends.shared_change import Change, NoRoomError, outdated, spare_of
 from proxy.storage.backends.shared_file import BROKEN, Environment, SharedFile
 from proxy.storage.backends.shared_marks import BYTES, ENTRIES, bucket_of
 from proxy.storage.backends.shared_record import (
@@ -76,13 +76,24 @@ class SharedStore:
 
     # Reading.
 
-    def read(self, name: bytes, key: bytes) -> Read | None:
-        """Return the value, or None where none lies there, or another one; what is damaged is counted, and removed."""
-        return self._reading(lambda at, txn: self._read(at, txn, name, key))
+    def read(self, name: bytes, key: bytes, known: int = -1) -> Read | None:
+        """Return the value, or None where none lies there, or another one; what is damaged is counted, and removed.
+
+        Of one with the serial that is ``known``, only what is known of it.
+        """
+        return self._reading(lambda at, txn: self._read(at, txn, name, key, known))
 
     def find(self, name: bytes) -> Entry | None:
         """Return what is known of the value, without reading it."""
         return self._reading(lambda at, txn: self._entry(at, txn, name))
+
+    def is_outdated(self, name: bytes, since: int) -> bool:
+        """Tell whether somebody said, after this number, that what was asked for under this name is outdated."""
+
+        def work(at: Environment, txn: lmdb.Transaction[bytes]) -> bool:
+            return outdated(txn.get(name[:2], db=at.stamps), since)
+
+        return bool(self._reading(work))
 
     def number(self) -> int:
         """Return the number that was given out last: what happens from now on has a larger one."""
@@ -129,12 +140,14 @@ class SharedStore:
         record = txn.get(name, db=at.values)
         return None if record is None else unpack(record)[0]
 
-    def _read(self, at: Environment, txn: lmdb.Transaction[bytes], name: bytes, key: bytes) -> Read | None:
+    def _read(self, at: Environment, txn: lmdb.Transaction[bytes], name: bytes, key: bytes, known: int) -> Read | None:
         record = txn.get(name, db=at.values)
         if record is None:
             return None
         try:
             entry, value = unpack(record)
+            if entry.serial == known:
+                return Read(entry, b"")
             if not is_inline(entry.size):
                 value = joined(entry, lambda key: txn.get(key, db=at.bodies))
             if len(value) != entry.size or checksum_of(entry.kind, value) != entry.checksum or entry.key != key:
@@ -210,11 +223,19 @@ class SharedStore:
             raise StorageError(f"shared cache {self.file.directory}: {error}") from error
         at.env.reader_check()
         try:
-            self._once(at, lambda change: change.evict_share(_SHARE, self.clock()))
+            if tries:
+                self._once(at, lambda change: change.evict_share(_SHARE, self.clock()))
+            # What a change has freed is used by the next but one.
+            for _ in range(2):
+                self._once(at, Change.next_number)
         except lmdb.Error:
             # Not even that: what is kept is given up, so that nothing old is served for ever.
-            if tries >= _TRIES // 2:
+            if tries == _TRIES - 1:
                 self.file.begin_anew(at, error)
+
+    def give_up(self, why: object) -> None:
+        """Forget every value, where one that must be forgotten cannot be: nothing old is to be served."""
+        self.file.give_up(why)
 
     def forget_all(self) -> None:
         """Forget every value."""
