@@ -183,10 +183,11 @@ class RemoteResponses:
     def _look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> Look:
         """Begin a look-up: at what is known of the resource, or what others vary by."""
         known = self._indexes.get(primary)
-        guess = self._usual if primary not in self._indexes else ()
-        places = self.places(primary, request, known.specs if known is not None else guess, known)
-        asked = dict.fromkeys((primary, *(key for key, _ in places))) if places else (primary,)
-        return Look(self, primary, request, now, asked)
+        specs = known.specs if known is not None else self._usual if primary not in self._indexes else ()
+        if not specs:
+            return Look(self, primary, request, now, (primary,))
+        places = self.places(primary, request, specs, known)
+        return Look(self, primary, request, now, dict.fromkeys((primary, *(key for key, _ in places))))
 
     def mark_of(self, group: PrimaryKey) -> GroupMark | None:
         """Return the mark of a group that is being made known."""

@@ -72,6 +72,16 @@ class FileIndex:
             if name in self._files:
                 self._files.move_to_end(name)
 
+    def use_now(self, names: Iterable[str]) -> None:
+        """Files were read by whoever must not wait for others; while they hold the lock, it is not noted."""
+        if self._lock.acquire(blocking=False):
+            try:
+                for name in names:
+                    if name in self._files:
+                        self._files.move_to_end(name)
+            finally:
+                self._lock.release()
+
     def forget(self, name: str) -> None:
         """A file was removed."""
         with self._lock:

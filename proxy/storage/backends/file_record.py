@@ -18,7 +18,8 @@ _MAGIC = b"sitecch1"
 _HEAD = Struct(">8sdBIQI")
 #: The head has a checksum of its own: touch() writes the head and leaves the rest.
 _SEAL = Struct(">I")
-_HEAD_BYTES = _HEAD.size + _SEAL.size
+HEAD_BYTES = _HEAD.size + _SEAL.size
+"""What a file says of its value comes first."""
 _BYTES, _INT = 0, 1
 
 
@@ -57,7 +58,7 @@ class Record:
 
 def pack(key: str, value: Value, until: UnixTime) -> tuple[bytes, bytes]:
     """Return the two parts of a file, to be written one behind the other."""
-    name = _encoded(key)
+    name = encoded(key)
     if isinstance(value, int):
         kind, content = _INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
     else:
@@ -76,7 +77,7 @@ def read(path: str, key: str) -> Record | None:
     except OSError as error:
         raise Damaged from error
     try:
-        return _read(descriptor, _encoded(key))
+        return _read(descriptor, encoded(key))
     finally:
         os.close(descriptor)
 
@@ -89,7 +90,7 @@ def key_in(path: str) -> str | None:
         return None
     try:
         head = _head(descriptor)
-        return os.pread(descriptor, head.key_length, _HEAD_BYTES).decode("utf-8", "surrogatepass")
+        return os.pread(descriptor, head.key_length, HEAD_BYTES).decode("utf-8", "surrogatepass")
     except (Damaged, OSError, ValueError):
         return None
     finally:
@@ -117,7 +118,8 @@ def hinted_end(status: os.stat_result) -> UnixTime:
     return UnixTime(status.st_mtime_ns / 10**9) if status.st_mtime_ns else FOREVER
 
 
-def _encoded(key: str) -> bytes:
+def encoded(key: str) -> bytes:
+    """Return a key as it stands in its file."""
     return key.encode("utf-8", "surrogatepass")
 
 
@@ -126,15 +128,25 @@ def _head(descriptor: int) -> Head:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Damaged
-    raw = os.read(descriptor, _HEAD_BYTES)
-    if len(raw) < _HEAD_BYTES or _SEAL.unpack_from(raw, _HEAD.size)[0] != zlib.crc32(raw[: _HEAD.size]):
-        raise Damaged
-    magic, *said = _HEAD.unpack_from(raw)
-    head = Head(*said)
+    raw = os.read(descriptor, HEAD_BYTES)
+    head = head_in(raw) if len(raw) == HEAD_BYTES else None
     # The size first: nothing of a wrong length is read into memory.
-    if magic != _MAGIC or status.st_size != _HEAD_BYTES + head.key_length + head.length:
+    if head is None or status.st_size != HEAD_BYTES + head.key_length + head.length:
         raise Damaged
     return head
+
+
+def head_in(raw: bytes | bytearray) -> Head | None:
+    """Return what the first bytes of a file say of its value; None where they are not ours."""
+    if _SEAL.unpack_from(raw, _HEAD.size)[0] != zlib.crc32(raw[: _HEAD.size]):
+        return None
+    magic, *said = _HEAD.unpack_from(raw)
+    return Head(*said) if magic == _MAGIC else None
+
+
+def as_value(kind: int, content: bytes) -> Value:
+    """Return what these bytes of a file mean."""
+    return int.from_bytes(content, "big", signed=True) if kind == _INT else content
 
 
 def _read(descriptor: int, name: bytes) -> Record:
@@ -145,4 +157,4 @@ def _read(descriptor: int, name: bytes) -> Record:
         found, content = file.read(len(name)), file.read(head.length)
     if found != name or len(content) != head.length or zlib.crc32(content, zlib.crc32(found)) != head.checksum:
         raise Damaged
-    return Record(head, int.from_bytes(content, "big", signed=True) if head.kind == _INT else content)
+    return Record(head, as_value(head.kind, content))

@@ -81,6 +81,16 @@ class FileStore:
         self.index.use(name)
         return record.value
 
+    def used(self, paths: Iterable[str]) -> None:
+        """Somebody else has read these files, and must not wait."""
+        if self._index is not None:
+            start = len(self._location) + 1
+            self._index.use_now([path[start:] for path in paths])
+
+    def path_of(self, key: str) -> str:
+        """Return where the value of that key lies."""
+        return self._path(_name(key))
+
     def set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep the value; False when there is no room for it, and then none is under that key."""
         name = _name(key)

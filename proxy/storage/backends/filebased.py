@@ -14,6 +14,7 @@ from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.file_place import unsafe
+from proxy.storage.backends.file_ready import ReadyFiles, reader
 from proxy.storage.backends.file_store import FileStore, ListDirectory
 from proxy.storage.backends.limits import Limits, read_limits
 from proxy.storage.backends.owner import Owner
@@ -28,7 +29,7 @@ _KNOWN = ("MAX_ENTRIES", "CULL_FREQUENCY", "MAX_BYTES")
 
 
 class FileBasedCache(Backend):
-    """A cache in one directory, one file for each value. All work is done in threads.
+    """A cache in one directory, one file for each value. All work is done in threads, but for reads from memory.
 
     Timeouts are exact, numbers have no end, and all processes of this machine see each change whole or not at all.
     A network file system must have working flock() and rename().
@@ -46,6 +47,8 @@ class FileBasedCache(Backend):
         self._location = location
         self._limits = limits
         self._store = FileStore(location, clock, limits, list_directory)
+        self._ready = ReadyFiles(clock)
+        self._looked_at = False
         self._threads: ThreadPoolExecutor | None = None
 
     @classmethod
@@ -118,7 +121,14 @@ class FileBasedCache(Backend):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         """Return the values there are."""
-        return await self._run(self._store.get_many, list(keys))
+        found, read = self._ready.get_many(keys := list(keys))
+        if read:
+            self._store.used(read)
+        if len(found) < len(keys) and (rest := [key for key in keys if key not in found]):
+            values, paths = await self._run(self._read_many, rest)
+            self._ready.note(paths)
+            found |= values
+        return found
 
     async def set_many(self, values: Mapping[str, Value], timeout: Seconds | None) -> list[str]:
         """Keep the values; return the keys of those that could not be kept."""
@@ -134,6 +144,15 @@ class FileBasedCache(Backend):
         if threads is not None:
             self._store.stop()
             await asyncio.to_thread(threads.shutdown)
+
+    def _read_many(self, keys: list[str]) -> tuple[dict[str, Value], dict[str, str]]:
+        """Return the values there are, and their files; in a thread."""
+        values = self._store.get_many(keys)
+        if values and not self._looked_at:
+            # Not before it was found to be safe.
+            self._looked_at = True
+            self._ready.read = reader(self._location)
+        return values, {key: self._store.path_of(key) for key in values}
 
     async def _change(
         self, work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
