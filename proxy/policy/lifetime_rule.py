@@ -1,4 +1,4 @@
-"""By which rule is a response fresh for as long as it is? (RFC 9111 §4.2.1)"""
+"""By which rule is a response fresh for as long as it is?"""
 
 from __future__ import annotations
 
