@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 
-from proxy.config.units import UnixTime
+from proxy.config.units import Bytes, UnixTime
 from proxy.exchange.client import Nobody
 from proxy.exchange.job import Fate, Job
-from proxy.exchange.site import Route
-from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 from proxy.policy.facts import Facts, facts_of, shown_name
 from proxy.policy.groups import group_names
@@ -58,15 +57,19 @@ class LastFetches:
         if outcome is None:
             return
         request, route = exchange.request, exchange.route
+        if outcome.detail is None:
+            # What was stored needs no reasons.
+            facts = _plain(request.method, route.name, route.rules.stored_body)
+        else:
+            facts = facts_of(request, response, route.rules, route.name)
         fetch = LastFetch(
-            at=exchange.started,
-            status=None if response is None else response.status,
-            outcome=outcome,
-            # What was stored needs no reasons, and they take more than half of the time that this does.
-            facts=facts_of(request, response, route.rules, route.name) if outcome.detail else _plain(request, route),
-            tags=() if response is None else group_names(response.fields)[:_MOST_TAGS],
-            background=isinstance(exchange.client, Nobody),
-            fate=job.fate,
+            exchange.started,
+            None if response is None else response.status,
+            outcome,
+            facts,
+            () if response is None else group_names(response.fields)[:_MOST_TAGS],
+            isinstance(exchange.client, Nobody),
+            job.fate,
         )
         key = _key(request.method, exchange.primary or route.key(request))
         self._fetches[key] = fetch
@@ -75,11 +78,13 @@ class LastFetches:
             self._fetches.popitem(last=False)
 
 
-def _plain(request: Request, route: Route) -> Facts:
-    return Facts(shown_name(request.method), route.name, limit=route.rules.stored_body)
+@lru_cache(maxsize=64)
+def _plain(method: bytes, route: str, limit: Bytes) -> Facts:
+    return Facts(shown_name(method), route, limit=limit)
 
 
 def _key(method: bytes, primary: PrimaryKey) -> bytes:
-    key = b"%b %b" % (method, primary)
+    # No method begins with a digit and a colon, as keys do.
+    key = primary if method == b"GET" else b"%b %b" % (method, primary)
     # A target may be as long as a head.
     return key if len(key) <= _LONGEST_KEY else blake2b(key, digest_size=20).digest()

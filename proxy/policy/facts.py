@@ -107,7 +107,9 @@ def shown_name(name: bytes) -> str:
 
 
 def _shown_name(name: bytes) -> str:
-    text = _NAME.sub(b"?", name).decode("ascii")
+    text = name.decode("latin-1")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        text = _NAME.sub(b"?", name).decode("ascii")
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}..."
 
 
