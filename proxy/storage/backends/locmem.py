@@ -27,11 +27,10 @@ SLOT_BYTES = 240
 class LocMemCache(Backend):
     """A cache in process memory: the least recently used goes first, what has expired before that.
 
-    Beside the contract it has a face without ``await``, for values of any type whose size the caller knows: stored
-    responses are kept as they are, and a hit costs two dictionary operations.
+    It is for programs: pages lie in a ``PageMemory``. Beside the contract it has a face without ``await``, for values of
+    any type whose size the caller knows.
 
-    Any number of threads may use it: whatever changes it holds a lock. ``peek`` does not, for it is on the way of every
-    hit: its two operations on the dictionary run no Python code (keys are text or bytes), so that the interpreter lets
+    Any number of threads may use it: whatever changes it holds a lock. ``peek`` does not: its two operations on the dictionary run no Python code (keys are text or bytes), so that the interpreter lets
     no other thread in between the steps of one, and what another thread did between the two is looked for.
     """
 
