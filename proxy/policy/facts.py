@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from proxy.config.units import Bytes, show_bytes
 from proxy.message.fields import Fields
@@ -17,6 +18,15 @@ _MOST_NAMES = 8
 _LONGEST_NAME = 60
 _NAME = re.compile(rb"[^!-~]")
 _USUAL = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
+_SESSION = re.compile(r"(?i)sess|sid\b|logged_in|remember|^\.?asp.*auth|_sec_|web_user")
+_CSRF = re.compile(r"(?i)csrf|xsrf|requestverification")
+
+
+class CookieKind(StrEnum):
+    """What a cookie is for, by its name."""
+
+    SESSION = "session"
+    CSRF = "csrf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,13 @@ class Facts:
     length: Bytes | None = None
     limit: Bytes | None = None
     """The most that is stored of a body."""
+
+    @property
+    def kind(self) -> CookieKind | None:
+        """Return what the cookies that the response sets are for: the most personal of them."""
+        if any(map(_SESSION.search, self.set_cookies)):
+            return CookieKind.SESSION
+        return CookieKind.CSRF if any(map(_CSRF.search, self.set_cookies)) else None
 
     def words(self) -> Mapping[str, str]:
         """Return what stands for each fact in a sentence."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason, Unkept
-from proxy.policy.facts import Facts
+from proxy.policy.facts import CookieKind, Facts
 
 _SETTING = re.compile(r"`([^`]+)`")
 
@@ -39,6 +39,8 @@ class Remedy:
 
 def remedy_of(outcome: Outcome, facts: Facts) -> Remedy:
     """Return the plain words for what became of a request: those of the detail, which is the closest to the cause."""
+    if outcome.detail is Detail.SET_COOKIE and facts.kind is not None:
+        return COOKIES[facts.kind].about(facts)
     if outcome.detail is not None:
         return DETAILS[outcome.detail].about(facts)
     if outcome.forward is not None:
@@ -114,8 +116,8 @@ DETAILS: Mapping[Detail, Remedy] = {
     Detail.COOKIE: Remedy(
         "The request has {cookies}, and the response does not say who may share it: it might be personal.",
         "If it is the same for everybody, let the application say so with Cache-Control: max-age or s-maxage, or name "
-        "cookies that do not change it in `cookies.ignore` (a preset of `cookies.preset` knows many). If it differs "
-        "by cookie, let it say Vary: Cookie, or name the cookie in `routes[].vary_on`.",
+        "cookies that do not change it, never a session's, in `cookies.ignore` (`cookies.preset` knows many). If it "
+        "differs by cookie, let it say Vary: Cookie, or name the cookie in `routes[].vary_on`.",
     ),
     Detail.AUTHORIZATION: Remedy(
         "The request has credentials (Authorization), and the response does not say that others may have it.",
@@ -163,9 +165,8 @@ DETAILS: Mapping[Detail, Remedy] = {
     ),
     Detail.SET_COOKIE: Remedy(
         "The response sets {set_cookies}, which would be given to every visitor.",
-        "If nobody needs that cookie from this page, list it in `routes[].remove_set_cookie`. A CSRF token is set "
-        "because the page has a form: do not use it in pages for everybody, or fetch the form separately. "
-        "`routes[].set_cookie` as explicit stores such pages all the same, where the cookie is the same for all.",
+        "If nobody needs that cookie from this page, list it in `routes[].remove_set_cookie`. Where it is the same for "
+        "all, `routes[].set_cookie` as explicit stores it with the page, if the page says how long it is fresh.",
     ),
     Detail.STATUS: Remedy(
         "A response with the status {status} is never stored.",
@@ -249,6 +250,20 @@ DETAILS: Mapping[Detail, Remedy] = {
     Detail.REQUEST_BODY_LOST: Remedy(
         "The client went away while its request was being passed on.",
         "Nothing if it happens now and then. If uploads end like this, see `timeouts.body` and `limits.body`.",
+    ),
+}
+
+#: The same as SET_COOKIE, where the name of the cookie says what it is for.
+COOKIES: Mapping[CookieKind, Remedy] = {
+    CookieKind.SESSION: Remedy(
+        "The response sets {set_cookies}, which is a visitor's session, so it is for this visitor only.",
+        "Let the application begin no session for those who only read (in Django: do not touch request.session). The "
+        "cookie must not be taken away or shared; a page that needs it belongs on a route with `routes[].bypass`.",
+    ),
+    CookieKind.CSRF: Remedy(
+        "The response sets {set_cookies}, the token that protects a form on it, which is for this visitor only.",
+        "Do not use the CSRF token in pages for everybody: fetch the form, or the token, on its own. Where no form "
+        "on the page needs it, list the cookie in `routes[].remove_set_cookie`.",
     ),
 }
 

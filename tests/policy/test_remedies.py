@@ -12,8 +12,8 @@ import pytest
 from proxy.config.units import Bytes
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason, Unkept
-from proxy.policy.facts import Facts
-from proxy.policy.remedies import DETAILS, FORWARDED, HIT, STORED, UNKEPT, Remedy, remedy_of
+from proxy.policy.facts import CookieKind, Facts
+from proxy.policy.remedies import COOKIES, DETAILS, FORWARDED, HIT, STORED, UNKEPT, Remedy, remedy_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 SETTINGS = set(re.findall(r"^\| `([^`]+)` \|", PAGE.partition("## Every setting")[2], re.MULTILINE))
@@ -22,6 +22,7 @@ TABLES: list[tuple[type[StrEnum], Mapping[StrEnum, Remedy]]] = [
     (ForwardReason, FORWARDED),
     (Detail, DETAILS),
     (Unkept, UNKEPT),
+    (CookieKind, COOKIES),
 ]
 EVERY = [
     pytest.param(remedy, id=f"{words.__name__}-{word.value}")
@@ -33,7 +34,7 @@ KNOWN = Facts(
     route="blog",
     status=404,
     cookies=("sessionid", "cart"),
-    set_cookies=("csrftoken",),
+    set_cookies=("theme",),
     control="CDN-Cache-Control",
     vary=("Cookie", "Accept-Language"),
     length=Bytes(33 * 2**20),
@@ -90,10 +91,32 @@ def test_the_remedy_of_an_outcome(outcome: Outcome, expected: Remedy) -> None:
 
 
 def test_the_facts_stand_in_the_words() -> None:
-    assert DETAILS[Detail.SET_COOKIE].about(KNOWN).says.startswith("The response sets the cookie csrftoken,")
+    assert DETAILS[Detail.SET_COOKIE].about(KNOWN).says.startswith("The response sets the cookie theme,")
     assert DETAILS[Detail.COOKIE].about(KNOWN).says.startswith("The request has the cookies sessionid, cart,")
     assert DETAILS[Detail.PRIVATE].about(KNOWN).says.startswith("The response says CDN-Cache-Control: private:")
     assert DETAILS[Detail.TOO_LARGE].about(KNOWN).says == (
         "The response (33MiB) is larger than what is stored at most (32MiB)."
     )
     assert FORWARDED[ForwardReason.VARY_MISS].about(KNOWN).says.endswith("says in Cookie, Accept-Language.")
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        pytest.param(["sessionid"], CookieKind.SESSION, id="django"),
+        pytest.param(["PHPSESSID"], CookieKind.SESSION, id="php"),
+        pytest.param(["connect.sid"], CookieKind.SESSION, id="express"),
+        pytest.param(["wordpress_logged_in_1"], CookieKind.SESSION, id="wordpress"),
+        pytest.param(["csrftoken"], CookieKind.CSRF, id="csrf-of-django"),
+        pytest.param(["XSRF-TOKEN"], CookieKind.CSRF, id="csrf-of-laravel"),
+        pytest.param(["csrftoken", "sessionid"], CookieKind.SESSION, id="the-more-personal-one"),
+        pytest.param(["theme"], None, id="another"),
+        pytest.param(["reside"], None, id="not-by-a-part-of-a-word"),
+        pytest.param([], None, id="none"),
+    ],
+)
+def test_nobody_is_told_to_take_a_session_away(names: list[str], kind: CookieKind | None) -> None:
+    facts = Facts(set_cookies=tuple(names))
+    assert facts.kind is kind
+    remedy = remedy_of(Outcome(forward=ForwardReason.URI_MISS, detail=Detail.SET_COOKIE), facts)
+    assert ("routes[].remove_set_cookie" in remedy.settings) is (kind is not CookieKind.SESSION)
