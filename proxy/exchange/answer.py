@@ -86,7 +86,8 @@ class Driver:
         responses = route.responses
         asked = terms_asked(request, rules)
         if not responses.immediate:
-            self._seek(Exchange(request, client, now, asked, primary, route))
+            # The log has how long each took.
+            self._seek(Exchange(request, client, now, asked, primary, route), plainly=not self._counters.logs)
             return
         stored = responses.select(primary, request, now)
         reuse = decide_reuse(request, asked, stored, now, rules)
@@ -119,15 +120,15 @@ class Driver:
             stored = route.responses.select(exchange.primary, request, now)
             self._go_on(exchange, decide_reuse(request, exchange.asked, stored, now, route.rules), now)
         else:
-            self._seek(exchange)
+            self._seek(exchange, plainly=False)
 
-    def _seek(self, exchange: Exchange) -> None:
-        """Look for what has to be waited for, without a task: a hit needs none."""
+    def _seek(self, exchange: Exchange, *, plainly: bool) -> None:
+        """Look for what has to be waited for, without a task: a hit needs none, and may be counted as a plain one."""
         self._seeking += 1
-        told = partial(self._sought, exchange)
+        told = partial(self._sought, exchange, plainly)
         exchange.route.responses.seek(exchange.primary, exchange.request, exchange.started, told)
 
-    def _sought(self, exchange: Exchange, sought: StoredSought) -> None:
+    def _sought(self, exchange: Exchange, plainly: bool, sought: StoredSought) -> None:
         self._seeking -= 1
         if type(sought) is not StoredResponse:
             self._start(exchange, partial(self._look_on, exchange, sought))
@@ -135,10 +136,24 @@ class Driver:
         try:
             now = self._clock()
             reuse = decide_reuse(exchange.request, exchange.asked, sought, now, exchange.route.rules)
-            self._go_on(exchange, reuse, now)
+            if plainly and type(reuse) is Serve and reuse.stale is None and not has_preconditions(exchange.request):
+                self._hit(exchange, sought, now)
+            else:
+                self._go_on(exchange, reuse, now)
         except Exception:
             exchange.client.abort()
             raise
+
+    def _hit(self, exchange: Exchange, found: StoredResponse, now: UnixTime) -> None:
+        """Answer as ``handle`` does a plain hit; what was waited for is measured with it."""
+        request, route, counters = exchange.request, exchange.route, self._counters
+        body = found.body if request.method == b"GET" else b""
+        route.hits[request.method, found.status] += 1
+        counters.bytes_from_cache += len(body)
+        exchange.client.respond(found.head, found.tail(now), body)
+        counters.unmeasured -= 1
+        if not counters.unmeasured:
+            counters.measure(request, found.status, route, exchange.started, self._clock())
 
     def _go_on(self, exchange: Exchange, reuse: Reuse, now: UnixTime) -> None:
         """Do what the policy says of a request that is no plain hit."""
