@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +14,11 @@ from proxy.exchange.site import Route, Sites
 from proxy.message.heads import Request, Response
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.decisions import ForwardReason
-from proxy.policy.facts import facts_of, field_name
+from proxy.policy.facts import Facts, facts_of, field_name
 from proxy.policy.groups import group_names
 from proxy.policy.key_parts import Keying, key_parts, without_secrets
 from proxy.policy.lifetime_rule import lifetime_source
-from proxy.policy.remedies import UNKEPT, Remedy, remedy_of
+from proxy.policy.remedies import DETAILS, UNKEPT, WORDS, Remedy, remedy_of
 from proxy.policy.stored import StoredResponse
 
 Values = dict[str, Any]
@@ -61,6 +62,19 @@ def shown_route(route: Route) -> Values:
 def keying(route: Route, request: Request) -> Keying:
     """Return what the keys of a route are made by."""
     return Keying(route.scope, route.rules.distinctions, route.query, route.known_variance(request))
+
+
+def reasons() -> Values:
+    """Return every word of logs and metrics with its meaning, for whoever knows no more of a request than these."""
+    tables: dict[str, Mapping[str, Remedy]] = {
+        "cache": WORDS,
+        "detail": {detail.value: remedy for detail, remedy in DETAILS.items()},
+    }
+    nothing = Facts()
+    return {
+        name: {word: shown_remedy(remedy.about(nothing)) for word, remedy in table.items()}
+        for name, table in tables.items()
+    }
 
 
 def shown_reason(outcome: Outcome, remedy: Remedy) -> Values:

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from proxy.ops.admin import Page
+from proxy.ops.explain import reasons
 
 AskWorkers = Callable[[bytes], Awaitable[Sequence[tuple[int, bytes | None]]]]
 """Asks each worker a question, which is JSON; the answers are JSON too, None where a worker gave none."""
@@ -19,7 +20,7 @@ _KNOWN = frozenset({"url", "method", "header", "from"})
 
 
 def explain_pages(ask: AskWorkers) -> Sequence[Page]:
-    """Return the page ``/explain?url=...``, with ``method``, ``header`` (several) and ``from`` beside it."""
+    """Return ``/explain?url=...``, with ``method``, ``header`` (several) and ``from`` beside it, and ``/reasons``."""
 
     async def answer(request: web.Request) -> web.Response:
         query = request.query
@@ -40,7 +41,13 @@ def explain_pages(ask: AskWorkers) -> Sequence[Page]:
             return _json({"error": refused}, HTTPStatus.BAD_REQUEST)
         return _json({"workers": workers})
 
-    return (Page("/explain", "?url=URL: what becomes of a request, and why?", answer),)
+    async def words(_: web.Request) -> web.Response:
+        return _json(reasons())
+
+    return (
+        Page("/explain", "?url=URL: what becomes of a request, and why?", answer),
+        Page("/reasons", "what each reason means, and what to do", words),
+    )
 
 
 def _read(told: bytes | None) -> dict[str, Any]:

@@ -90,6 +90,21 @@ FORWARDED: Mapping[ForwardReason, Remedy] = {
     ),
 }
 
+#: What became of a request, in the one word of logs and metrics.
+WORDS: Mapping[str, Remedy] = {
+    "hit": HIT,
+    "hit-stale": Remedy(
+        "A stored response answers, and it is stale.",
+        "The detail says why it may. If it should be fresher, let the application give it a shorter "
+        "stale-while-revalidate, or set `routes[].stale_while_revalidate`.",
+    ),
+    **{reason.value: remedy for reason, remedy in FORWARDED.items()},
+    "refused": Remedy(
+        "The request was refused without asking the application.",
+        "The detail says why: the client wanted only what is stored, or the host is not in `ALLOWED_HOSTS`.",
+    ),
+}
+
 #: What Cache-Status says in ``detail``.
 DETAILS: Mapping[Detail, Remedy] = {
     Detail.HOST_NOT_ALLOWED: Remedy(

@@ -12,8 +12,10 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from proxy.ops.admin import admin_app
+from proxy.ops.catalogue import CACHE_WORDS
 from proxy.ops.explain import explain
 from proxy.ops.explain_page import explain_pages
+from proxy.policy.decisions import Detail
 from tests.exchange.making import Bench, request, whole
 from tests.exchange.test_details import FRESH
 
@@ -161,3 +163,12 @@ async def test_with_a_token_only_who_shows_it_may_know(workers: Workers) -> None
         assert workers.asked == []
         headers = {"Authorization": "Bearer a-token-of-some-length"}
         assert (await client.get("/explain", params={"url": "http://a/"}, headers=headers)).status == 200
+
+
+async def test_every_word_of_logs_and_metrics_is_explained(client: Client) -> None:
+    told = await (await client.get("/reasons")).json()
+    assert list(told["cache"]) == list(CACHE_WORDS)
+    assert list(told["detail"]) == [detail.value for detail in Detail]
+    for word in (*told["cache"].values(), *told["detail"].values()):
+        assert word["says"]
+        assert word["do"]

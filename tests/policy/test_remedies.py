@@ -13,7 +13,7 @@ from proxy.config.units import Bytes
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason, Unkept
 from proxy.policy.facts import CookieKind, Facts
-from proxy.policy.remedies import COOKIES, DETAILS, FORWARDED, HIT, STORED, UNKEPT, Remedy, remedy_of
+from proxy.policy.remedies import COOKIES, DETAILS, FORWARDED, HIT, STORED, UNKEPT, WORDS, Remedy, remedy_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 SETTINGS = set(re.findall(r"^\| `([^`]+)` \|", PAGE.partition("## Every setting")[2], re.MULTILINE))
@@ -28,7 +28,10 @@ EVERY = [
     pytest.param(remedy, id=f"{words.__name__}-{word.value}")
     for words, table in TABLES
     for word, remedy in table.items()
-] + [pytest.param(HIT, id="hit"), pytest.param(STORED, id="stored")]
+] + [
+    pytest.param(STORED, id="stored"),
+    *(pytest.param(WORDS[word], id=word) for word in ("hit", "hit-stale", "refused")),
+]
 KNOWN = Facts(
     method="POST",
     route="blog",
