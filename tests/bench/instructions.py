@@ -111,9 +111,7 @@ async def be_counted(operations: int, go: Path) -> None:
     gc.collect()
     gc.freeze()
     print(READY, flush=True)
-    # No sleep: valgrind is told to count between two instructions of ours.
-    while not go.exists():
-        pass
+    _wait_for(go)
     for exchanges in wires:
         mark(1)
         for part in (operations, 2 * operations):
@@ -127,6 +125,12 @@ async def be_counted(operations: int, go: Path) -> None:
             repeat(step, part)
             mark(1)
         print(f"micro: {name}")
+
+
+def _wait_for(go: Path) -> None:
+    # No sleep: valgrind listens between instructions of ours, and not while we are in the kernel.
+    while not go.exists():
+        pass
 
 
 def main() -> None:

@@ -141,6 +141,8 @@ def test_wrk_faults(change: dict[str, int], fault: str) -> None:
         pytest.param("cold", 100_065, False, id="cold-asked-twice"),
         pytest.param("ceiling", 0, True, id="ceiling-has-no-origin"),
         pytest.param("conditional", 101, False, id="conditional-requests-that-were-forwarded"),
+        pytest.param("stores", 1_000, True, id="stores-that-were-passed-over-now-and-then"),
+        pytest.param("stores", 1_001, False, id="stores-that-were-passed-over"),
         pytest.param("ranges", 0, True, id="ranges-from-the-cache"),
     ],
 )

@@ -5,11 +5,12 @@ from functools import partial
 
 from tests.bench.load import wrk
 from tests.bench.load.processes import Running
-from tests.bench.load.rounds import FEW, NGINX, OTHER_CORE, Bench, Measurement, Round
+from tests.bench.load.rounds import FEW, OTHER_CORE, Bench, Figure, Measurement, Round
 from tests.bench.load.wrk import LoadError
 
 LATENCY = "latency"
-SERVERS = NGINX
+DELAY = "p99 ms that the generator itself was late"
+SERVERS = ("sitecache", "nginx-debian")
 #: Of the rate that the server answers when it is sent as much as it takes.
 PART_OF_RATE = 0.6
 SATURATED_SECONDS = 1
@@ -20,7 +21,7 @@ def measure(bench: Bench) -> Iterator[Measurement]:
     return bench.in_turn(LATENCY, partial(bench.prepare, "hits"), partial(_round, bench))
 
 
-def _round(bench: Bench, server: Running, number: int) -> Iterator[Round]:
+def _round(bench: Bench, server: Running, number: int) -> Iterator[Round | Figure]:
     rate = PART_OF_RATE * bench.wrk("hits", server, number, SATURATED_SECONDS).per_second
     asked, used = bench.asked.so_far(), server.cpu_seconds()
     result = wrk.run_at(server.port, bench.seconds, OTHER_CORE, str(bench.requests("hits", server)), rate)
@@ -32,3 +33,4 @@ def _round(bench: Bench, server: Running, number: int) -> Iterator[Round]:
     yield Round(
         LATENCY, server.name, number, result.per_second, result.p50_ms, result.p99_ms, busy, result.requests, asked
     )
+    yield Figure(LATENCY, server.name, number, DELAY, result.delay_ms)

@@ -45,7 +45,9 @@ local epoll = C.epoll_create1(0)
 local failed = {connect = 0, read = 0, write = 0, status = 0, timeout = 0}
 local due_of, missing = {}, {} -- by fd; what is missing of an answer is -1 until its head is there
 local idle, first_idle, last_idle = {}, 0, 0
-local function is_idle(fd)
+local idle_since = {}
+local function is_idle(fd, at)
+   idle_since[fd] = at
    idle[last_idle % connections] = fd
    last_idle = last_idle + 1
 end
@@ -60,19 +62,24 @@ for _ = 1, connections do
    C.fcntl(fd, 4, ffi.cast("int", 2048)) -- O_NONBLOCK
    local event = ffi.new("struct epoll_event", {events = 1, data = fd})
    assert(C.epoll_ctl(epoll, 1, fd, event) == 0)
-   is_idle(fd)
+   is_idle(fd, 0)
 end
 
-local histogram = ffi.new("uint32_t[?]", LONGEST + 1)
+local function new_histogram() return ffi.new("uint32_t[?]", LONGEST + 1) end
+local function add(histogram, seconds)
+   local micros = math.min(seconds * 1e6, LONGEST)
+   histogram[micros] = histogram[micros] + 1
+end
+
+local latencies, delays = new_histogram(), new_histogram()
 local answered, received = 0, 0
 local buffer, room = ffi.new("char[65536]"), 65536
 
 local function answer_is_whole(fd)
-   local latency = (now() - due_of[fd]) * 1e6
-   if latency > LONGEST then latency = LONGEST end
-   histogram[latency] = histogram[latency] + 1
+   local at = now()
+   add(latencies, at - due_of[fd])
    answered = answered + 1
-   is_idle(fd)
+   is_idle(fd, at)
 end
 
 -- One read is enough: what is left is told again, as epoll is level-triggered.
@@ -104,6 +111,8 @@ local function send_what_is_due(started, at, total)
       due_of[fd], missing[fd] = due, -1
       local which = sent % count
       if tonumber(C.send(fd, requests[which], lengths[which], 0)) ~= lengths[which] then error("could not send") end
+      -- How late this generator itself is: the request was due, and a connection was free.
+      add(delays, now() - math.max(due, idle_since[fd]))
       sent = sent + 1
    end
 end
@@ -124,8 +133,8 @@ while answered < total do
    end
 end
 
-local function percentile(part)
-   local wanted, seen = math.ceil(answered * part), 0
+local function percentile(histogram, count, part)
+   local wanted, seen = math.ceil(count * part), 0
    for micros = 0, LONGEST do
       seen = seen + histogram[micros]
       if seen >= wanted then return micros / 1e3 end
@@ -135,5 +144,6 @@ end
 
 io.write(string.format(
    'WRK {"requests": %d, "seconds": %.6f, "bytes": %d, "connect": 0, "read": 0, "write": 0, ' ..
-   '"status": %d, "timeout": %d, "p50_ms": %.3f, "p99_ms": %.3f}\n',
-   answered, at - started, received, failed.status, failed.timeout, percentile(0.50), percentile(0.99)))
+   '"status": %d, "timeout": %d, "p50_ms": %.3f, "p99_ms": %.3f, "delay_ms": %.3f}\n',
+   answered, at - started, received, failed.status, failed.timeout,
+   percentile(latencies, answered, 0.50), percentile(latencies, answered, 0.99), percentile(delays, sent, 0.99)))

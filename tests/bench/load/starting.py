@@ -35,7 +35,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
 def _start(bench: Bench, name: str) -> float:
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         place = Place(Path(folder), free_port(), bench.origin.port)
-        command = ALL_SERVERS[name].command(place)
+        # The admin listener is part of what starts, as it does without any setting; only its port is ours.
+        command = [f"127.0.0.1:{free_port()}" if word == "off" else word for word in ALL_SERVERS[name].command(place)]
         began = time.perf_counter()
         process = subprocess.Popen(
             ["taskset", "-c", str(TESTED_CORE), *command],

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.load.processes import Running
-from tests.bench.load.rounds import Bench, Figure, Measurement
+from tests.bench.load.rounds import NGINX, Bench, Figure, Measurement
 from tests.bench.load.traffic import FILM, FILM_BYTES, request_bytes, visitor_fields
 from tests.bench.load.wrk import LoadError
 
 STREAM = "stream"
-SERVERS = ("sitecache", "nginx-debian")
+SERVERS = NGINX
 MEGABYTES = "MB/s"
 GROWTH = "memory growth, MiB"
 BLOCK = 1_000_000

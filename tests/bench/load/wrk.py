@@ -30,6 +30,8 @@ class WrkResult:
     timeout: int
     p50_ms: float
     p99_ms: float
+    delay_ms: float = 0.0
+    """p99 of what the generator itself was late by; only that of a fixed rate tells"""
 
     @property
     def per_second(self) -> float:
