@@ -27,11 +27,12 @@ SLOT_BYTES = 240
 class LocMemCache(Backend):
     """A cache in process memory: the least recently used goes first, what has expired before that.
 
-    It is for programs: pages lie in a ``PageMemory``. Beside the contract it has a face without ``await``, for values of
-    any type whose size the caller knows.
+    It is for programs: pages lie in a ``PageMemory``. Beside the contract it has a face without ``await``, for values
+    of any type whose size the caller knows.
 
-    Any number of threads may use it: whatever changes it holds a lock. ``peek`` does not: its two operations on the dictionary run no Python code (keys are text or bytes), so that the interpreter lets
-    no other thread in between the steps of one, and what another thread did between the two is looked for.
+    Any number of threads may use it: whatever changes it holds a lock. ``peek`` does not: its two operations on the
+    dictionary run no Python code (keys are text or bytes), so that the interpreter lets no other thread in between the
+    steps of one, and what another thread did between the two is looked for.
     """
 
     immediate = True
