@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from functools import partial
 from proxy.config.units import Seconds
 from proxy.errors import StorageError
 from proxy.policy.key import PrimaryKey, VariantKey
-from proxy.storage.backends.shared_change import Change
+from proxy.storage.backends.shared_change import Change, FullError
 from proxy.storage.backends.shared_file import BusyError
-from proxy.storage.backends.shared_store import FullError, SharedStore
+from proxy.storage.backends.shared_store import PATIENCE, SharedStore
 from proxy.storage.codec import Record
 from proxy.storage.numbers import Failure, Numbers
 
@@ -30,6 +31,7 @@ BRIEFLY = Seconds(0.001)
 """How long the event loop waits for those who write at the moment."""
 _A_WHILE = Seconds(0.01)
 """The same, where what is to be forgotten should be so before the next answer goes out."""
+_NAP = 0.01
 #: Bytes of what waits to be stored; what comes then is not stored.
 _MOST_WAITING = 64 * 2**20
 LARGE = 256 * 1024
@@ -82,17 +84,30 @@ class Later:
             if not self.waiting:
                 self._store.change(work, _A_WHILE)
                 return
-        except BusyError:
+        except (BusyError, FullError):
+            # The database is full for as long as a reader that hangs holds on to what was there.
             pass
         except StorageError as error:
             self._give_up(error)
             return
-        self._queue({key: Waiting(None, name, 0)}, 0, partial(self._store.change, work), self._give_up)
+        self._queue({key: Waiting(None, name, 0)}, 0, partial(self._insist, work), self._give_up)
 
-    def queue(self, records: Mapping[Key, Waiting], size: int, work: Callable[[Change], object]) -> None:
+    def _insist(self, work: Callable[[Change], object]) -> None:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._store.change(work)
+            except FullError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_NAP)
+            else:
+                return
+
+    def queue(self, records: Mapping[Key, Waiting], size: int, work: Callable[[SharedStore], object]) -> None:
         """Store these when it is their turn, unless too much waits already."""
         if self._bytes + size <= _MOST_WAITING:
-            self._queue(records, size, partial(self._store.change, work), self.not_stored)
+            self._queue(records, size, partial(work, self._store), self.not_stored)
 
     def _queue(
         self,

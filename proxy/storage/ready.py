@@ -15,7 +15,7 @@ from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.shared_marks import bucket_of
 from proxy.storage.backends.shared_record import Entry, Kind, name_of
 from proxy.storage.backends.shared_store import SharedStore
-from proxy.storage.codec import DamagedRecordError, GroupMark, Record, Variant, VaryIndex, decode
+from proxy.storage.codec import DamagedRecordError, GroupMark, PurgeNote, Record, Variant, VaryIndex, decode
 from proxy.storage.later import Key, Later
 from proxy.storage.memory import PageMemory
 from proxy.storage.numbers import Failure, Numbers
@@ -107,7 +107,6 @@ class Ready:
         try:
             record = decode(key, read.value)
         except DamagedRecordError:
-            self.numbers.damaged += 1
             self._store.damaged(place.name)
             return None
         # While a serial is odd, somebody is changing something: it says nothing about what was read.
@@ -146,7 +145,7 @@ def _size(record: Record) -> int:
             return response.size() + 200
         case VaryIndex():
             return 500 + 100 * len(record.slots)
-        case GroupMark():
+        case GroupMark() | PurgeNote():
             return 100
         case never:
             assert_never(never)

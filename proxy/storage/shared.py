@@ -170,7 +170,7 @@ class SharedResponses(Immediate):
             self.numbers.errors[Failure.ERROR] += 1
             return False
         if self._waiting or storing.size > LARGE:
-            self._later.queue(storing.waiting, storing.size, storing.work)
+            self._later.queue(storing.waiting, storing.size, storing.run)
             return True
         try:
             # What is remembered is what was written: nobody can change it in between.
@@ -179,7 +179,7 @@ class SharedResponses(Immediate):
                 for key, record, entry in storing.written:
                     self._ready.note(key, record, entry)
         except BusyError:
-            self._later.queue(storing.waiting, storing.size, storing.work)
+            self._later.queue(storing.waiting, storing.size, storing.run)
         except StorageError as error:
             self._later.not_stored(error)
             return False
@@ -281,7 +281,7 @@ class SharedResponses(Immediate):
     @property
     def damaged(self) -> int:
         """Values that were not what had been written."""
-        return self.numbers.damaged + self._store.damages
+        return self._store.damages
 
     @property
     def owed(self) -> int:

@@ -13,10 +13,11 @@ from proxy.storage.backends.decimals import from_decimal, to_decimal
 from proxy.storage.backends.file_place import unsafe
 from proxy.storage.backends.limits import Limits, read_limits
 from proxy.storage.backends.owner import Owner
-from proxy.storage.backends.shared_change import Change
+from proxy.storage.backends.shared_change import Change, FullError
 from proxy.storage.backends.shared_place import place_of_this_process, size_that_fits
 from proxy.storage.backends.shared_record import Entry, Kind, name_of
-from proxy.storage.backends.shared_store import FullError, SharedStore, close_store, open_store
+from proxy.storage.backends.shared_room import Making
+from proxy.storage.backends.shared_store import SharedStore, close_store, open_store
 from proxy.storage.numbers import Room
 
 _KNOWN = ("MAX_ENTRIES", "CULL_FREQUENCY", "MAX_BYTES")
@@ -112,35 +113,41 @@ class SharedMemoryCache(Backend):
     def _set(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         data = _utf8(key)
         try:
-            self.store.change(lambda change: self._put(change, data, value, timeout))
+            self._keep(data, value, timeout, lambda _: True)
         except FullError:
             self.store.change(lambda change: change.delete(name_of(data)))
             return False
         return True
 
-    def _put(self, change: Change, key: bytes, value: Value, timeout: Seconds | None) -> None:
-        name = name_of(key)
-        if timeout is not None and timeout <= 0:
-            change.delete(name)
-            return
-        kind, written = _written(value)
-        if written is None:
-            raise FullError(f"shared cache {self._location}: the number is too large")
-        entries = change.entries if change.find(name) is None else None
-        change.make_room(len(written), entries, self.store.limits, self._clock())
-        change.put(name, key, kind, written, self._until(timeout))
-
     async def add(self, key: str, value: Value, timeout: Seconds | None) -> bool:
         """Keep the value if there is none; StorageError when it is too large."""
         data = _utf8(key)
+        return self._keep(data, value, timeout, lambda change: self._live(change, data) is None)
+
+    def _keep(self, key: bytes, value: Value, timeout: Seconds | None, is_to_be: Callable[[Change], bool]) -> bool:
+        """Keep the value if it is to be, which is found out in the same step."""
+        name = name_of(key)
+        kind, written = _written(value)
+        if written is None:
+            raise FullError(f"shared cache {self._location}: the number is too large")
+        store = self.store
+        is_over = timeout is not None and timeout <= 0
+        ahead = None if is_over else store.write_ahead(name, written)
+        making = Making(store.limits, self._clock())
 
         def work(change: Change) -> bool:
-            if self._live(change, data) is not None:
+            if not is_to_be(change):
+                if ahead is not None:
+                    change.drop_ahead(ahead)
                 return False
-            self._put(change, data, value, timeout)
+            if is_over:
+                change.delete(name)
+                return True
+            making.room(change, len(written) if ahead is None else 0, comes=change.find(name) is None)
+            change.put(name, key, kind, written, self._until(timeout), ahead)
             return True
 
-        return self.store.change(work)
+        return store.change(work)
 
     async def touch(self, key: str, timeout: Seconds | None) -> bool:
         """Give the value another timeout, without counting it as used."""

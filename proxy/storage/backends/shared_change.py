@@ -1,22 +1,22 @@
-"""What is written into a shared cache in one step, and what has to go to make room for it?
+"""What is written into a shared cache in one step?
 
-What goes first is what nobody asked for again: a value begins in a short queue and comes into the long one when it was
-used meanwhile, or when it comes back soon after it was evicted (S3-FIFO, https://s3fifo.com). A use writes nothing
-into the database, but one byte of the marks, which is read when the value has come to the end of its queue.
+The database uses the pages that a step has freed only after the next step: a step that freed many would leave the next
+ones none. So each step writes and frees few: the pieces of a long value are written ahead of its record, some in each
+step, and those of one that is gone are removed by later steps.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import lmdb
 
 from proxy.config.units import UnixTime
-from proxy.storage.backends.limits import Limits
-from proxy.storage.backends.shared_file import Environment
-from proxy.storage.backends.shared_marks import BUCKETS, BYTES, ENTRIES, EVICTED, Marks, bucket_of
+from proxy.errors import StorageError
+from proxy.storage.backends.shared_file import Environment, first_of
+from proxy.storage.backends.shared_marks import BYTES, ENTRIES, EVICTED, Marks, bucket_of
 from proxy.storage.backends.shared_record import (
     BrokenValueError,
     Entry,
@@ -26,27 +26,31 @@ from proxy.storage.backends.shared_record import (
     is_inline,
     joined,
     pack,
-    pages_of,
     piece_key,
+    pieces_in,
     pieces_of,
     unpack,
 )
 from proxy.storage.numbers import Room
 
 _PAGE = 4096
-_NUMBER_KEY = b"number"
-#: The share of the file that stays free for copies of the pages that change, and for what is free but in bits.
-_SPARE_SHARE = 8
-_LEAST_SPARE = 2**20
-#: One in so many values is in the queue of the new ones.
-_NEW_SHARE = 10
-#: Values that are looked at in one step to find room: then the step ends, for the others wait.
-_MOST_LOOKS = 256
-_MOST_EXPIRED_LOOKS = 4096
+NUMBER_KEY = b"number"
+"""Under it lies the number that was given out last."""
+STEP = 48
+"""Pages, about, that a step writes or frees."""
+#: Pieces of a value that is removed at once.
+_FEW = 4
 
 
-class NoRoomError(Exception):
-    """There is not enough room yet, although this step has made some: another one is needed."""
+class FullError(StorageError):
+    """There is no room for the value, however much is evicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A long value of which the pieces are written already."""
+
+    serial: int
 
 
 class Change:
@@ -56,12 +60,14 @@ class Change:
         """``room`` is how many bytes of the file may be in use when it ends."""
         self._at = environment
         self._txn = txn
-        self._marks = marks
-        self._room = room
+        self.room = room
+        self.marks = marks
         self.touched: set[int] = set()
         """Buckets of keys of which something has changed."""
         self.evicted: list[bytes] = []
         """Names of what went to make room without having been used."""
+        self.spent = 0
+        """Pages that it has freed, about."""
         self.evictions: Counter[Room] = Counter()
         """Values that went to make room, by what there was too little of."""
 
@@ -92,28 +98,55 @@ class Change:
 
     def next_number(self) -> int:
         """Return a number that was never given out before, and is larger than all others."""
-        number = int.from_bytes(self._txn.get(_NUMBER_KEY) or b"", "big") + 1
-        self._txn.put(_NUMBER_KEY, number.to_bytes(8, "big"))
+        number = int.from_bytes(self._txn.get(NUMBER_KEY) or b"", "big") + 1
+        self._txn.put(NUMBER_KEY, number.to_bytes(8, "big"))
         return number
 
     # What is to be there.
 
-    def put(self, name: bytes, key: bytes, kind: Kind, value: bytes, until: UnixTime) -> Entry:
+    def put(
+        self, name: bytes, key: bytes, kind: Kind, value: bytes, until: UnixTime, ahead: Ahead | None = None
+    ) -> Entry:
         """Keep a value in the place of what lies there; return what is known of it."""
         former = self.find(name)
         if former is not None:
             self._remove(name, former)
-        number = self.next_number()
-        back = former is None and self._marks.was_buried(name, self.entries)
+        number = self.next_number() if ahead is None else ahead.serial
+        if ahead is not None:
+            self._still_ahead(name, ahead)
+            self._txn.delete(_place(number), db=self._at.new)
+        back = former is None and self.marks.was_buried(name, self.entries)
         queue = Queue.USED if back or (former is not None and former.queue is Queue.USED) else Queue.NEW
         entry = Entry(kind, queue, number, number, until, len(value), checksum_of(kind, value), key)
         self._enqueue(name, entry)
         self._txn.put(name, pack(entry, value), db=self._at.values)
-        if not is_inline(len(value)):
+        if ahead is None and not is_inline(len(value)):
             for piece, data in pieces_of(number, value):
-                self._txn.put(piece, data, db=self._at.bodies, append=True)
+                self._txn.put(piece, data, db=self._at.bodies)
         self.touched.add(bucket_of(name))
         return entry
+
+    def begin_ahead(self, name: bytes) -> Ahead:
+        """Begin to write the pieces of a value; it waits for its eviction like any other meanwhile."""
+        number = self.next_number()
+        self._txn.put(_place(number), number.to_bytes(8, "big") + name, db=self._at.new)
+        return Ahead(number)
+
+    def put_ahead(self, name: bytes, ahead: Ahead, pieces: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write some of its pieces; FullError when it has been evicted meanwhile."""
+        self._still_ahead(name, ahead)
+        for piece, data in pieces:
+            self._txn.put(piece, data, db=self._at.bodies)
+
+    def drop_ahead(self, ahead: Ahead) -> None:
+        """Forget a value that was begun."""
+        if self._txn.delete(_place(ahead.serial), db=self._at.new):
+            self._throw(ahead.serial)
+
+    def _still_ahead(self, name: bytes, ahead: Ahead) -> None:
+        waiting = self._txn.get(_place(ahead.serial), db=self._at.new)
+        if waiting != ahead.serial.to_bytes(8, "big") + name:
+            raise FullError("a shared cache has no room for a value of this size")
 
     def keep_until(self, name: bytes, entry: Entry, until: UnixTime) -> None:
         """Give a value another end."""
@@ -138,30 +171,48 @@ class Change:
             self._remove(name, entry)
         return entry
 
-    def delete_all(self) -> None:
-        """Forget every value; whoever calls it says that everything has changed."""
-        for tree in (self._at.values, self._at.bodies, self._at.new, self._at.used):
-            self._txn.drop(tree, delete=False)
-
     def stamp(self, name: bytes) -> None:
         """Say that whatever was asked for until now for this name is outdated."""
         self._txn.put(name[:2], self.next_number().to_bytes(8, "big"), db=self._at.stamps)
 
     def is_outdated(self, name: bytes, since: int) -> bool:
-        """Tell whether that was said after this number."""
-        return outdated(self._txn.get(name[:2], db=self._at.stamps), since)
+        """Tell whether that was said after this number, or another file was begun since: nobody knows any more."""
+        return since < first_of(self._at.number) or outdated(self._txn.get(name[:2], db=self._at.stamps), since)
 
     def _remove(self, name: bytes, entry: Entry) -> None:
         self.touched.add(bucket_of(name))
         self._txn.delete(name, db=self._at.values)
         self._txn.delete(_place(entry.place), db=self._tree(entry.queue))
-        if not is_inline(entry.size):
-            self._remove_pieces(entry.serial)
+        self.spent += 1
+        if is_inline(entry.size):
+            return
+        count = pieces_in(entry.size)
+        if count > _FEW:
+            self._throw(entry.serial)
+            return
+        self.spent += count
+        for number in range(count):
+            self._txn.delete(piece_key(entry.serial, number), db=self._at.bodies)
 
-    def _remove_pieces(self, serial: int) -> None:
-        number = 0
-        while self._txn.delete(piece_key(serial, number), db=self._at.bodies):
-            number += 1
+    def _throw(self, serial: int) -> None:
+        """Have the pieces of a value removed by and by."""
+        self._txn.put(serial.to_bytes(8, "big"), b"", db=self._at.gone)
+
+    def sweep(self) -> bool:
+        """Remove some pieces of what is gone; tell whether there were any."""
+        if not self._txn.stat(self._at.gone)["entries"]:
+            return False
+        with self._txn.cursor(self._at.gone) as waiting:
+            waiting.first()
+            serial = bytes(waiting.key())
+        with self._txn.cursor(self._at.bodies) as cursor:
+            there = cursor.set_range(serial)
+            while there and self.spent < STEP and cursor.key()[:8] == serial:
+                there = cursor.delete()
+                self.spent += 1
+            if not there or cursor.key()[:8] != serial:
+                self._txn.delete(serial, db=self._at.gone)
+        return True
 
     def _short(self, name: bytes, entry: Entry) -> bytes:
         return self.value(entry, name) if is_inline(entry.size) else b""
@@ -171,7 +222,7 @@ class Change:
         self._txn.put(name, pack(entry, value), db=self._at.values)
         self.touched.add(bucket_of(name))
 
-    # What has to go.
+    # What there is, and what is to go.
 
     @property
     def entries(self) -> int:
@@ -182,90 +233,54 @@ class Change:
     def size(self) -> int:
         """What they take of the file."""
         at = self._at
-        stats = [self._txn.stat(tree) for tree in (at.values, at.bodies, at.new, at.used, at.stamps)]
+        stats = [self._txn.stat(tree) for tree in (at.values, at.bodies, at.new, at.used, at.gone, at.stamps)]
         return sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats) * _PAGE
 
-    def make_room(self, size: int, entries: int | None, limits: Limits, now: UnixTime) -> None:
-        """Evict until a value of this size fits, and another one where there may be so many; NoRoomError: not yet."""
-        need = pages_of(size) * _PAGE
-        if entries is not None and entries >= (limits.max_entries or entries + 1):
-            self._cull(limits, now)
-        looks = 0
-        if self._marks.words[BYTES] + need <= self._room:
-            # As of the last change, which is nearly always near enough.
-            return
-        while self.size + need > self._room:
-            if looks >= _MOST_LOOKS:
-                raise NoRoomError
-            looks += 1
-            if self._evict_one(now, Room.BYTES, spare=looks < _MOST_LOOKS // 2) is None:
-                return
-
-    def evict_share(self, share: int, now: UnixTime) -> None:
-        """Evict one in so many values, as many as one step may."""
-        for _ in range(min(_MOST_LOOKS, self.entries // share + 1)):
-            self._evict_one(now, Room.BYTES, spare=False)
-
-    def _cull(self, limits: Limits, now: UnixTime) -> None:
-        """Make room as Django does when MAX_ENTRIES is reached, but take what has expired first."""
-        most = limits.max_entries or 0
-        if not limits.cull_frequency:
-            self.evictions[Room.ENTRIES] += self.entries
-            self.delete_all()
-            self.touched.update(range(BUCKETS))
-            return
-        for name, entry in self._expired(now):
-            self._evict(name, entry, Room.ENTRIES)
-        goes = min(_MOST_LOOKS, max(1, self.entries // limits.cull_frequency)) if self.entries >= most else 0
-        looks = 0
-        while goes > 0 and (went := self._evict_one(now, Room.ENTRIES, spare=looks < _MOST_LOOKS)) is not None:
-            goes -= went
-            looks += 1
-
-    def _expired(self, now: UnixTime) -> list[tuple[bytes, Entry]]:
-        found = []
-        with self._txn.cursor(self._at.values) as cursor:
-            for looks, (name, record) in enumerate(cursor):
-                if looks >= _MOST_EXPIRED_LOOKS:
-                    break
-                entry = unpack(record)[0]
-                if entry.until <= now:
-                    found.append((bytes(name), entry))
-        return found
-
-    def _evict_one(self, now: UnixTime, needed: Room, *, spare: bool) -> bool | None:
-        """Take what is first in its queue, or let it wait again where it was used: False; None: there is nothing."""
-        new = self._txn.stat(self._at.new)["entries"]
-        used = self._txn.stat(self._at.used)["entries"]
-        queue = Queue.NEW if new and (new * _NEW_SHARE >= new + used or not used) else Queue.USED
+    def first_of(self, queue: Queue) -> tuple[bytes, Entry | None] | None:
+        """Return what has waited longest in a queue; without an entry it is none, and is away by then."""
         tree = self._tree(queue)
         with self._txn.cursor(tree) as cursor:
             if not cursor.first():
                 return None
             place, waiting = bytes(cursor.key()), bytes(cursor.value())
-        name = waiting[8:]
+        serial, name = waiting[:8], waiting[8:]
         entry = self.find(name)
-        if entry is None or entry.serial != int.from_bytes(waiting[:8], "big") or _place(entry.place) != place:
-            # A change of an earlier version of ours, or damage: no value is lost by that.
-            self._txn.delete(place, db=tree)
-            self._remove_pieces(int.from_bytes(waiting[:8], "big"))
-            return True
-        bucket = bucket_of(name)
-        if spare and self._marks.uses[bucket] and entry.until > now:
-            self._marks.uses[bucket] = 0
-            self._txn.delete(place, db=tree)
-            spared = replace(entry, queue=Queue.USED, place=self.next_number())
-            self._enqueue(name, spared)
-            self._txn.put(name, pack(spared, self._short(name, entry)), db=self._at.values)
-            return False
-        self._evict(name, entry, needed)
-        if queue is Queue.NEW:
-            self.evicted.append(name)
-        return True
+        if entry is not None and entry.serial == int.from_bytes(serial, "big") and _place(entry.place) == place:
+            return name, entry
+        # It was being written when whoever did so ended, or there is no room for it.
+        self._txn.delete(place, db=tree)
+        self._throw(int.from_bytes(serial, "big"))
+        return name, None
 
-    def _evict(self, name: bytes, entry: Entry, needed: Room) -> None:
+    def waiting_in(self, queue: Queue) -> int:
+        """Return how many values wait in a queue."""
+        return int(self._txn.stat(self._tree(queue))["entries"])
+
+    def entries_by_name(self, most: int) -> list[tuple[bytes, Entry]]:
+        """Return so many values, in no order that means anything."""
+        found: list[tuple[bytes, Entry]] = []
+        with self._txn.cursor(self._at.values) as cursor:
+            for name, record in cursor:
+                if len(found) >= most:
+                    break
+                found.append((bytes(name), unpack(bytes(record))[0]))
+        return found
+
+    def spare(self, name: bytes, entry: Entry) -> None:
+        """Let a value wait again, in the queue of those that were used."""
+        self.marks.uses[bucket_of(name)] = 0
+        self._txn.delete(_place(entry.place), db=self._tree(entry.queue))
+        spared = replace(entry, queue=Queue.USED, place=self.next_number())
+        self._enqueue(name, spared)
+        self._txn.put(name, pack(spared, self._short(name, entry)), db=self._at.values)
+        self.spent += 1
+
+    def evict(self, name: bytes, entry: Entry, needed: Room) -> None:
+        """Forget a value to make room."""
         self._remove(name, entry)
         self.evictions[needed] += 1
+        if entry.queue is Queue.NEW:
+            self.evicted.append(name)
 
     def _enqueue(self, name: bytes, entry: Entry) -> None:
         waiting = entry.serial.to_bytes(8, "big") + name
@@ -278,7 +293,7 @@ class Change:
         """Return what tells the marks of it, once it is done."""
         entries, size, evictions, names = self.entries, self.size, self.evictions.total(), self.evicted
         touched = self.touched
-        marks = self._marks
+        marks = self.marks
 
         def done() -> None:
             words = marks.words
@@ -296,11 +311,6 @@ class Change:
 def outdated(stamp: bytes | None, since: int) -> bool:
     """Tell whether a stamp is later than a number."""
     return stamp is not None and int.from_bytes(stamp, "big") > since
-
-
-def spare_of(size: int) -> int:
-    """Return how much of a file of this size stays free."""
-    return max(min(_LEAST_SPARE, size // 4), size // _SPARE_SHARE)
 
 
 def _place(number: int) -> bytes:

@@ -19,7 +19,7 @@ import lmdb
 
 from proxy.config.units import Bytes, Seconds
 from proxy.errors import StorageError
-from proxy.storage.backends.file_place import open_lock
+from proxy.storage.backends.file_place import open_lock, open_new
 from proxy.storage.backends.shared_marks import NUMBER, Marks
 
 _log = logging.getLogger("sitecache")
@@ -61,16 +61,17 @@ class BusyError(StorageError):
 class Environment:
     """One open file, and the trees in it."""
 
-    __slots__ = ("bodies", "env", "new", "number", "stamps", "used", "values")
+    __slots__ = ("bodies", "env", "gone", "new", "number", "stamps", "used", "values")
 
     def __init__(self, path: str, number: int, size: Bytes) -> None:
         self.number = number
+        _make_lock_file(f"{path}-lock")
         self.env = lmdb.open(
             path,
             map_size=size // _PAGE * _PAGE,
             subdir=False,
             mode=0o600,
-            max_dbs=5,
+            max_dbs=6,
             max_readers=_READERS,
             max_spare_txns=_SPARE,
             # A crash of the machine costs what is kept, and that it was one is known at the next start.
@@ -84,15 +85,35 @@ class Environment:
             form = txn.get(_FORM_KEY)
             if form is None and txn.stat()["entries"] == 0:
                 txn.put(_FORM_KEY, _FORM)
+                txn.put(b"number", first_of(number).to_bytes(8, "big"))
             elif form != _FORM:
                 raise lmdb.InvalidError("of another form")
             self.values = self.env.open_db(b"values", txn)
             self.bodies = self.env.open_db(b"bodies", txn)
             self.new = self.env.open_db(b"new", txn)
             self.used = self.env.open_db(b"used", txn)
+            self.gone = self.env.open_db(b"gone", txn)
             self.stamps = self.env.open_db(b"stamps", txn)
         if os.stat(path).st_size < (self.env.info()["last_pgno"] + 1) * _PAGE:
             raise lmdb.CorruptedError("the file is shorter than it says")
+
+
+def first_of(number: int) -> int:
+    """Return what the numbers of a file begin behind: they are larger than those of all files before it."""
+    return number << 44
+
+
+def _make_lock_file(path: str) -> None:
+    """Make what readers and writers map, with room for all of it: to write where a full disk has none ends the process.
+
+    The database makes of it what it would make of one that is not there.
+    """
+    with suppress(FileExistsError):
+        descriptor = open_new(path)
+        try:
+            os.posix_fallocate(descriptor, 0, 64 * _READERS)
+        finally:
+            os.close(descriptor)
 
 
 class SharedFile:
@@ -209,6 +230,7 @@ class SharedFile:
         if self._open is not None and self._open.number == number:
             return self._open
         self._let_go()
+        self._remove_others(number)
         try:
             self._open = Environment(self._path(number), number, self.size)
         except lmdb.Error as error:
@@ -218,12 +240,14 @@ class SharedFile:
                 self._open = Environment(self._path(number), number, self.size)
             except lmdb.Error as again:
                 raise StorageError(f"shared cache {self.directory}: {again}") from again
+        return self._open
+
+    def _remove_others(self, number: int) -> None:
         for other in os.listdir(self.directory):
             kind, _, rest = other.partition(".")
             if kind in (_PAGES, _LOCK) and rest.partition("-")[0] != str(number):
                 with suppress(FileNotFoundError):
                     os.unlink(os.path.join(self.directory, other))
-        return self._open
 
     def _path(self, number: int) -> str:
         return os.path.join(self.directory, f"{_PAGES}.{number}")
@@ -238,12 +262,15 @@ class SharedFile:
 
     def give_up(self, why: object) -> None:
         """Begin anew for all workers, even where one of them hangs with the lock: it is left with what was."""
-        try:
-            with self.locked(Seconds(0)):
-                self.begin_anew(self.environment(), why)
-        except (StorageError, OSError, lmdb.Error):
-            _log.warning("shared cache %s: %s: begun anew", self.directory, why)
+        _log.warning("shared cache %s: %s: begun anew", self.directory, why)
+        self.replace()
+
+    def replace(self) -> None:
+        """Leave what is kept behind, for all workers."""
+        with suppress(BusyError), self.locked(Seconds(0.1)):
             self._set_aside(self.marks)
+            return
+        self._set_aside(self.marks)
 
     @staticmethod
     def _set_aside(marks: Marks) -> int:

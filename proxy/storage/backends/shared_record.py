@@ -124,6 +124,11 @@ def joined(entry: Entry, piece: Callable[[bytes], bytes | None]) -> bytes:
     return b"".join(found)
 
 
+def pieces_in(size: int) -> int:
+    """Return how many pieces a value of this size has, when it is not short."""
+    return -(-size // _PIECE)
+
+
 def piece_key(serial: int, number: int) -> bytes:
     """Return what one piece of a value lies under: in the order of writing, all of a value side by side."""
     return b"%b%b" % (serial.to_bytes(8, "big"), number.to_bytes(4, "big"))

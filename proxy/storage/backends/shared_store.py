@@ -13,6 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import lmdb
@@ -20,17 +22,19 @@ import lmdb
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.limits import Limits
-from proxy.storage.backends.shared_change import Change, NoRoomError, outdated, spare_of
-from proxy.storage.backends.shared_file import BROKEN, Environment, SharedFile
-from proxy.storage.backends.shared_marks import BYTES, ENTRIES, bucket_of
+from proxy.storage.backends.shared_change import NUMBER_KEY, STEP, Ahead, Change, FullError, outdated
+from proxy.storage.backends.shared_file import BROKEN, Environment, SharedFile, first_of
+from proxy.storage.backends.shared_marks import BYTES, ENTRIES, FITS, bucket_of
 from proxy.storage.backends.shared_record import (
     BrokenValueError,
     Entry,
     checksum_of,
     is_inline,
     joined,
+    pieces_of,
     unpack,
 )
+from proxy.storage.backends.shared_room import Making, NoRoomError, spare_of
 from proxy.storage.numbers import Room
 
 _Result = TypeVar("_Result")
@@ -38,14 +42,12 @@ Work = Callable[[Change], _Result]
 
 PATIENCE = Seconds(2)
 """How long a change waits for those of others, where the caller can wait."""
-_TRIES = 8
-#: What goes when the file is full although there should be room: one in so many values.
-_SHARE = 16
+_TRIES = 4
+#: Steps that a change may take to make room.
+_STEPS = 10_000
+AHEAD = STEP * 4096
+"""The pieces of a value of more bytes are written ahead of its record."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-
-
-class FullError(StorageError):
-    """There is no room for the value, however much is evicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class SharedStore:
     def room(self) -> int:
         """Bytes of the file that may be in use after a change."""
         size = self.limits.max_bytes or 0
+        fits = self.file.marks.words[FITS]
+        size = min(size, fits) if fits else size
         return size - spare_of(size)
 
     # Reading.
@@ -91,13 +95,13 @@ class SharedStore:
         """Tell whether somebody said, after this number, that what was asked for under this name is outdated."""
 
         def work(at: Environment, txn: lmdb.Transaction[bytes]) -> bool:
-            return outdated(txn.get(name[:2], db=at.stamps), since)
+            return since < first_of(at.number) or outdated(txn.get(name[:2], db=at.stamps), since)
 
         return bool(self._reading(work))
 
     def number(self) -> int:
         """Return the number that was given out last: what happens from now on has a larger one."""
-        return self._reading(lambda _, txn: int.from_bytes(txn.get(b"number") or b"", "big")) or 0
+        return self._reading(lambda _, txn: int.from_bytes(txn.get(NUMBER_KEY) or b"", "big")) or 0
 
     def keys(self, after: bytes, most: int) -> list[tuple[bytes, bytes]]:
         """Return names and keys, in the order of the names, so many of them and those behind ``after``."""
@@ -180,7 +184,8 @@ class SharedStore:
         large.
         """
         with self.file.locked(patience):
-            for tries in range(_TRIES):
+            tries = 0
+            for _ in range(_STEPS):
                 at = self._environment()
                 try:
                     return self._once(at, work)
@@ -188,9 +193,31 @@ class SharedStore:
                     continue
                 except BROKEN as error:
                     self.file.begin_anew(at, error)
-                except (lmdb.MapFullError, lmdb.TxnFullError, lmdb.DiskError, lmdb.Error) as error:
+                except lmdb.Error as error:
                     self._full(at, error, tries)
+                tries += 1
+                if tries == _TRIES:
+                    break
         raise FullError(f"shared cache {self.file.directory}: there is no room for it")
+
+    def write_ahead(self, name: bytes, value: bytes, patience: Seconds = PATIENCE) -> Ahead | None:
+        """Write the pieces of a long value before its record, in steps between which others come in; None: it is short.
+
+        FullError when there is no room.
+        """
+        if len(value) <= AHEAD:
+            return None
+        if len(value) > self.room // 2:
+            raise FullError("a shared cache has no room for a value of this size")
+        ahead = self.change(lambda change: change.begin_ahead(name), patience)
+        pieces = pieces_of(ahead.serial, value)
+        while some := list(islice(pieces, STEP)):
+            self.change(partial(self._write_some, name, ahead, some), patience)
+        return ahead
+
+    def _write_some(self, name: bytes, ahead: Ahead, some: list[tuple[bytes, bytes]], change: Change) -> None:
+        Making(self.limits, self.clock()).room(change, STEP * 4096)
+        change.put_ahead(name, ahead, some)
 
     def _once(self, at: Environment, work: Work[_Result]) -> _Result:
         txn = at.env.begin(write=True)
@@ -223,14 +250,13 @@ class SharedStore:
             raise StorageError(f"shared cache {self.file.directory}: {error}") from error
         at.env.reader_check()
         try:
-            if tries:
-                self._once(at, lambda change: change.evict_share(_SHARE, self.clock()))
-            # What a change has freed is used by the next but one.
+            # What a step has freed is used by the next but one.
             for _ in range(2):
                 self._once(at, Change.next_number)
         except lmdb.Error:
-            # Not even that: what is kept is given up, so that nothing old is served for ever.
-            if tries == _TRIES - 1:
+            if tries == _TRIES - 1 and _code(error) in _FULL:
+                # The disk is full, so that not even room can be made. The next file is to fit.
+                self.file.marks.words[FITS] = os.stat(at.env.path()).st_size * 3 // 4
                 self.file.begin_anew(at, error)
 
     def give_up(self, why: object) -> None:
@@ -239,13 +265,7 @@ class SharedStore:
 
     def forget_all(self) -> None:
         """Forget every value."""
-
-        def work(change: Change) -> None:
-            change.delete_all()
-
-        with self.file.locked(PATIENCE):
-            self.change(work)
-            self.file.marks.change_all()
+        self.file.replace()
 
     # What is known without asking.
 
