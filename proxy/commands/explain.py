@@ -28,7 +28,7 @@ _Described = tuple[str, str, tuple[str, ...], str]
 @click.option("-X", "--method", metavar="METHOD", default="GET", show_default=True, help="Of the request.")
 @click.option("--from", "peer", metavar="IP", default="", help="Where it comes from, where trusted_proxies matter.")
 @click.option("-c", "--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The proxy's configuration.")
-@click.option("--admin", metavar="ADDR", help="The admin listener of the running proxy.")
+@click.option("--admin", metavar="ADDR", envvar="SITECACHE_ADMIN", help="The admin listener of the running proxy.")
 @click.option("--token", metavar="TOKEN", envvar="SITECACHE_ADMIN_TOKEN", help="The token of admin.token.")
 @click.option("--response", metavar="FILE", help="What curl -i printed: would it be stored? Asks no running proxy.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

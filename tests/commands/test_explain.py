@@ -198,7 +198,7 @@ def test_address_and_token_of_the_configuration(tmp_path: Path) -> None:
         assert invoke(URL, "-c", str(file)).exit_code == 0
         assert invoke(URL, SITECACHE_CONFIG=str(file)).exit_code == 0
         assert invoke(URL, "--admin", f"unix:{path}", "--token", TOKEN).exit_code == 0
-        assert invoke(URL, "--admin", f"unix:{path}", SITECACHE_ADMIN_TOKEN=TOKEN).exit_code == 0
+        assert invoke(URL, SITECACHE_ADMIN=f"unix:{path}", SITECACHE_ADMIN_TOKEN=TOKEN).exit_code == 0
         got = invoke(URL, "--admin", f"unix:{path}")
         assert (got.exit_code, got.stdout) == (1, "")
         assert "wants its token" in got.stderr

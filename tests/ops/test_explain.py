@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -16,6 +16,8 @@ from proxy.ops.catalogue import CACHE_WORDS
 from proxy.ops.explain import explain
 from proxy.ops.explain_page import explain_pages
 from proxy.policy.decisions import Detail
+from proxy.questions import answering
+from proxy.worker import Worker
 from tests.exchange.making import Bench, request, whole
 from tests.exchange.test_details import FRESH
 
@@ -172,3 +174,16 @@ async def test_every_word_of_logs_and_metrics_is_explained(client: Client) -> No
     for word in (*told["cache"].values(), *told["detail"].values()):
         assert word["says"]
         assert word["do"]
+
+
+# What a worker answers.
+
+
+@pytest.mark.parametrize(
+    "question", [b'{"ask": "the weather"}', b"not JSON", b'{"ask": "explain"}', b'{"ask": "explain", "url": 1}']
+)
+async def test_what_a_worker_cannot_answer_costs_it_nothing(question: bytes) -> None:
+    nobody = cast("Worker", None)
+    answer = await answering(nobody)(question)
+    assert b"\n" not in answer
+    assert list(json.loads(answer)) == ["error"]
