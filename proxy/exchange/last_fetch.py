@@ -18,6 +18,8 @@ from proxy.policy.key import PrimaryKey
 _REMEMBERED = 10_000
 _LONGEST_KEY = 200
 _MOST_TAGS = 20
+#: Seconds in which a URL that is asked for again and again, and not stored, is noted once.
+_MOMENT = 1.0
 
 
 @dataclass(slots=True)
@@ -35,6 +37,10 @@ class LastFetch:
     background: bool = False
     """No client waited for it."""
     fate: Fate = field(default_factory=Fate)
+
+    def tells(self, outcome: Outcome, at: UnixTime) -> bool:
+        """Tell whether this is news enough for a fetch at this time: the same became of one a moment ago."""
+        return at - self.at < _MOMENT and not outcome.stored and outcome == self.outcome
 
 
 class LastFetches:
@@ -57,6 +63,10 @@ class LastFetches:
         if outcome is None:
             return
         request, route = exchange.request, exchange.route
+        key = _key(request.method, exchange.primary or route.key(request))
+        former = self._fetches.get(key)
+        if former is not None and former.tells(outcome, exchange.started):
+            return
         if outcome.detail is None:
             # What was stored needs no reasons.
             facts = _plain(request.method, route.name, route.rules.stored_body)
@@ -71,7 +81,6 @@ class LastFetches:
             isinstance(exchange.client, Nobody),
             job.fate,
         )
-        key = _key(request.method, exchange.primary or route.key(request))
         self._fetches[key] = fetch
         self._fetches.move_to_end(key)
         if len(self._fetches) > self._most:

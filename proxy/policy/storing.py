@@ -325,6 +325,8 @@ def without_lifetime(raw: list[RawField], terms: Terms) -> list[RawField]:
 
 def _with_vary(raw: list[RawField], vary: tuple[bytes, ...]) -> list[RawField]:
     """Return the fields with every name in Vary that the response varies by, as other caches can understand it."""
+    if not vary:
+        return raw
     values = [value for name, value in raw if name.lower() == b"vary" and value]
     said = set(tokens(b", ".join(values)))
     names = dict.fromkeys(b"cookie" if name.startswith(SINGLE_COOKIE) else name for name in vary)

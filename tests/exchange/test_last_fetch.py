@@ -149,3 +149,15 @@ async def test_no_more_are_remembered_than_that() -> None:
     assert known(bench, long).status == 200
     assert len(remembered(bench)) == 2
     assert max(map(len, remembered(bench)._fetches)) <= 200
+
+
+async def test_what_is_said_again_at_once_is_noted_once() -> None:
+    bench = Bench(*[whole("cache-control: private")] * 3)
+    await bench.get()
+    first = known(bench)
+    bench.clock.turn(0.5)
+    await bench.get()
+    assert known(bench) is first
+    bench.clock.turn(1)
+    await bench.get()
+    assert known(bench).at == NOW + 1.5
