@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from proxy.config.units import Seconds, UnixTime
-from proxy.exchange.heaviest import Became, Heaviest
+from proxy.exchange.heaviest import Became, Heaviest, url_of
 from proxy.message.heads import Request
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, ForwardReason
@@ -58,6 +58,7 @@ NOT_STORED = frozenset(
     }
 )
 """Why a response is not stored to a request that the cache could have answered."""
+_NOT_STORED = frozenset(detail.value for detail in NOT_STORED)
 
 _MOST_UNMEASURED = 61
 """A prime: what comes round in a rhythm is measured at every beat of it."""
@@ -117,10 +118,8 @@ class Counters:
         """Responses of the origin that were not stored, by the outcome's detail."""
         self.bypasses: Counter[str] = Counter()
         """Requests that were not for the cache, by the outcome's detail."""
-        self.took: dict[str, Durations] = {}
-        """From a request's head to the end of the response, by the outcome's word."""
-        self.first_byte: dict[str, Durations] = {}
-        """From a request's head to the head of the response, by the outcome's word."""
+        self._timed: dict[str, _Timed] = {}
+        """By the outcome's word."""
         self.stored = 0
         """Responses stored."""
         self.collapsed = 0
@@ -162,9 +161,9 @@ class Counters:
         """
         times = self._stride
         took = Seconds(max(0.0, ended - began))
-        _durations(self.took, "hit").add(took, times)
-        _durations(self.first_byte, "hit").add(took, times)
-        self.busiest.add(request, Became(route.site, route.name, "hit", None, status), times, times, began)
+        self._time("hit", took, took, times)
+        became = Became(route.site, route.name, "hit", None, status)
+        self.busiest.add(url_of(request), became, times, times, began)
         apart = (began - self._measured_at) / times
         self._measured_at = began
         if apart < _CROWDED:
@@ -196,36 +195,56 @@ class Counters:
         # Any token is a method, and a client that sends a new one each time must not fill our memory.
         method = method if method in _METHODS else b"other"
         self._done[entry.site, entry.route, method, entry.status, word] += 1
-        if outcome.detail is not None:
-            self.details[outcome.detail.value] += 1
+        became = _became(entry, word)
+        if became.detail is not None:
+            self.details[became.detail] += 1
         if outcome.hit or outcome.collapsed or outcome.forward_status == 304:
             self.bytes_from_cache += entry.size
         else:
             self.bytes_from_origin += entry.size
-        if entry.status != 101:  # a tunnel ends when somebody wants it to
-            _durations(self.took, word).add(entry.duration)
-            _durations(self.first_byte, word).add(_until_head(entry))
         self.collapsed += outcome.collapsed
-        became = Became(entry.site, entry.route, word, outcome.detail, entry.status)
-        self.busiest.add(entry.request, became, 1, 1, entry.at)
-        self.asked(entry)
+        seen = _Seen(url_of(entry.request), became, entry.duration if entry.first_byte is None else entry.first_byte)
+        if entry.status != 101:  # a tunnel ends when somebody wants it to
+            self._time(word, entry.duration, seen.until_head)
+        self.busiest.add(seen.url, became, 1, 1, entry.at)
+        self._asked(entry, seen)
         if self._log is not None:
             self._log(entry)
 
-    def asked(self, entry: Entry) -> None:
-        """Count what the origin was asked for in an exchange, which may have been in the background."""
+    def asked_behind(self, entry: Entry) -> None:
+        """Count what the origin was asked for in the background."""
+        first_byte = entry.duration if entry.first_byte is None else entry.first_byte
+        self._asked(entry, _Seen(url_of(entry.request), _became(entry, entry.outcome.word()), first_byte))
+
+    def _asked(self, entry: Entry, seen: _Seen) -> None:
         outcome = entry.outcome
         self.stored += outcome.stored
-        if outcome.forward is None or outcome.collapsed:
+        forward = outcome.forward
+        if forward is None or outcome.collapsed:
             return
-        word = outcome.word()
-        detail = outcome.detail
-        if outcome.forward in BYPASSED:
-            self.bypasses[word if detail is None else detail.value] += 1
-        elif detail in NOT_STORED and not outcome.stored:
-            self.not_stored[detail.value] += 1
-        became = Became(entry.site, entry.route, word, detail, entry.status)
-        self.costliest.add(entry.request, became, _until_head(entry), 1, entry.at)
+        word, detail = seen.became.word, seen.became.detail
+        if forward is ForwardReason.BYPASS or forward is ForwardReason.METHOD:
+            self.bypasses[detail or word] += 1
+        elif detail in _NOT_STORED and not outcome.stored:
+            self.not_stored[detail] += 1
+        self.costliest.add(seen.url, seen.became, seen.until_head, 1, entry.at)
+
+    def _time(self, word: str, took: Seconds, first_byte: Seconds, times: int = 1) -> None:
+        timed = self._timed.get(word)
+        if timed is None:
+            timed = self._timed[word] = _Timed()
+        timed.took.add(took, times)
+        timed.first_byte.add(first_byte, times)
+
+    @property
+    def took(self) -> dict[str, Durations]:
+        """Return how long it was from a request's head to the end of the response, by the outcome's word."""
+        return {word: timed.took for word, timed in self._timed.items()}
+
+    @property
+    def first_byte(self) -> dict[str, Durations]:
+        """Return how long it was from a request's head to the head of the response, by the outcome's word."""
+        return {word: timed.first_byte for word, timed in self._timed.items()}
 
     def validated(self, status: int) -> None:
         """Count the status of the origin's answer to a validation."""
@@ -236,16 +255,28 @@ class Counters:
         self.rejected[status] += 1
 
 
-def _until_head(entry: Entry) -> Seconds:
-    return entry.duration if entry.first_byte is None else entry.first_byte
+class _Seen(NamedTuple):
+    """What the lists of URLs are told of an exchange."""
+
+    url: bytes
+    became: Became
+    until_head: Seconds
 
 
 def _hits(route: Counted) -> Counter[Key]:
     return Counter({(route.site, route.name, *key, "hit"): count for key, count in route.hits.items()})
 
 
-def _durations(by_word: dict[str, Durations], word: str) -> Durations:
-    durations = by_word.get(word)
-    if durations is None:
-        durations = by_word[word] = Durations(REQUEST_BUCKETS)
-    return durations
+def _became(entry: Entry, word: str) -> Became:
+    detail = entry.outcome.detail
+    return Became(entry.site, entry.route, word, None if detail is None else detail.value, entry.status)
+
+
+class _Timed:
+    """How long exchanges with one word took."""
+
+    __slots__ = ("first_byte", "took")
+
+    def __init__(self) -> None:
+        self.took = Durations(REQUEST_BUCKETS)
+        self.first_byte = Durations(REQUEST_BUCKETS)

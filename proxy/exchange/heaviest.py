@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.config.units import UnixTime
 from proxy.message.heads import Request
 
-_MOST = 256
+_MOST = 128
+#: So many times as many are held before room is made: ranking them is what an addition costs.
+_SLACK = 8
 _LONGEST = 512
-"""Bytes of a target that are kept: a client may send targets of any length."""
+"""Bytes of a URL that are kept: a client may send targets of any length."""
 _HALF_LIFE = 600.0
 
 
-@dataclass(slots=True)
-class Heavy:
-    """One URL, and what became of it last."""
-
-    url: bytes
-    site: str
-    route: str
-    weight: float
-    """At most ``error`` too high. Halved every ten minutes, so that what was heavy yesterday goes."""
-    error: float
-    requests: float
-    """Counted since it is on the list, and halved like its weight."""
-    word: str
-    detail: str | None
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Became:
+class Became(NamedTuple):
     """What became of a request."""
 
     site: str
@@ -39,6 +24,24 @@ class Became:
     word: str
     detail: str | None
     status: int
+
+
+@dataclass(slots=True)
+class Heavy:
+    """One URL, and what became of it last."""
+
+    url: bytes
+    weight: float
+    """At most ``error`` too high. Halved every ten minutes, so that what was heavy yesterday goes."""
+    error: float
+    requests: float
+    """Counted since it is on the list, and halved like its weight."""
+    last: Became
+
+
+def url_of(request: Request) -> bytes:
+    """Return what a URL is listed by."""
+    return (request.scheme + b"://" + request.host + request.target)[:_LONGEST]
 
 
 class Heaviest:
@@ -53,32 +56,19 @@ class Heaviest:
         self._floor = 0.0
         self._halve_at = UnixTime(0)
 
-    def add(self, request: Request, became: Became, weight: float, times: int, now: UnixTime) -> None:
+    def add(self, url: bytes, became: Became, weight: float, times: int, now: UnixTime) -> None:
         """Add the weight of one request, or of one that stands for several."""
         if now >= self._halve_at:
             self._halve(now)
-        url = request.scheme + b"://" + request.host + request.target[:_LONGEST]
         heavy = self._held.get(url)
-        if heavy is None:
-            if len(self._held) >= 2 * self._most:
-                self._make_room()
-            floor = self._floor
-            self._held[url] = Heavy(
-                url,
-                became.site,
-                became.route,
-                floor + weight,
-                floor,
-                times,
-                became.word,
-                became.detail,
-                became.status,
-            )
+        if heavy is not None:
+            heavy.weight += weight
+            heavy.requests += times
+            heavy.last = became
             return
-        heavy.weight += weight
-        heavy.requests += times
-        heavy.site, heavy.route = became.site, became.route
-        heavy.word, heavy.detail, heavy.status = became.word, became.detail, became.status
+        if len(self._held) >= _SLACK * self._most:
+            self._make_room()
+        self._held[url] = Heavy(url, self._floor + weight, self._floor, times, became)
 
     def first(self) -> list[Heavy]:
         """Return the heaviest, the heaviest of them first."""

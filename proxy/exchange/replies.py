@@ -137,7 +137,7 @@ class Replies:
         entry = Entry(now, exchange.request, status, size, took, outcome, route.site, route.name, first_byte)
         if isinstance(exchange.client, Nobody):
             # No client's request: what it was done for has been counted, and so has that it was done.
-            self._counters.asked(entry)
+            self._counters.asked_behind(entry)
         else:
             self._counters.done(entry)
 

@@ -48,14 +48,14 @@ def _told(heaviest: Heaviest) -> Sequence[Url]:
     return tuple(
         Url(
             one.url.decode("latin-1"),
-            one.site,
-            one.route,
+            one.last.site,
+            one.last.route,
             one.weight,
             one.error,
             one.requests,
-            one.word,
-            one.detail or "",
-            one.status,
+            one.last.word,
+            one.last.detail or "",
+            one.last.status,
         )
         for one in heaviest.first()[:_MOST]
     )

@@ -95,7 +95,7 @@ async def test_what_the_origin_took_is_what_a_page_costs() -> None:
     await bench.get("/a")
     await bench.get("/b")
     await bench.ask(request("/b"))
-    said = [(heavy.url, heavy.requests, heavy.word, heavy.detail) for heavy in bench.counters.busiest.first()]
+    said = [(heavy.url, heavy.requests, heavy.last.word, heavy.last.detail) for heavy in bench.counters.busiest.first()]
     assert said == [
         (b"http://site.test/a", 2, "hit", None),
         (b"http://site.test/b", 2, "uri-miss", "set-cookie"),

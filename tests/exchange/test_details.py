@@ -155,4 +155,4 @@ async def test_a_refresh_in_the_background_is_no_request_of_a_client() -> None:
     await bench.get()
     assert sum(bench.counters.requests.values()) == len(bench.entries) == 2
     assert bench.counters.refreshed == 1
-    assert [(heavy.word, heavy.requests) for heavy in bench.counters.costliest.first()] == [("stale", 2)]
+    assert [(heavy.last.word, heavy.requests) for heavy in bench.counters.costliest.first()] == [("stale", 2)]

@@ -53,7 +53,7 @@ def busy() -> Sources:
     set_cookie = Outcome(forward=ForwardReason.VARY_MISS, forward_status=200, detail=Detail.SET_COOKIE)
     counters.done(entry(outcome=set_cookie, size=0))
     counters.done(entry(outcome=Outcome(forward=ForwardReason.BYPASS, detail=Detail.COOKIE), status=302, size=0))
-    counters.asked(entry(outcome=Outcome(forward=ForwardReason.STALE, stored=True)))
+    counters.asked_behind(entry(outcome=Outcome(forward=ForwardReason.STALE, stored=True)))
     for status in (304, 200, 502):
         counters.validated(status)
     counters.purges["tag", "success"] += 2
