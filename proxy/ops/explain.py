@@ -34,6 +34,7 @@ async def explain(sites: Sites, last: LastFetches, request: Request, now: UnixTi
     if fetch is None and request.method == b"HEAD":
         fetch = last.find(b"GET", seen.primary)
     chosen = _chosen(seen)
+    listed = seen.listed if chosen is None or chosen in seen.listed else (chosen, *seen.listed)
     at_hand = _now(request, seen)
     latest = None if fetch is None else _last(fetch, now)
     return {
@@ -41,7 +42,7 @@ async def explain(sites: Sites, last: LastFetches, request: Request, now: UnixTi
         **shown_route(route),
         "key": [asdict(part) for part in key_parts(request, keying(route, request), seen.vary)],
         "vary": None if seen.vary is None else [varied_name(name) for name in seen.vary],
-        "stored": [_stored(one, route, now, is_selected=one is chosen) for one in seen.listed],
+        "stored": [_stored(one, route, now, is_selected=one is chosen) for one in listed],
         "now": at_hand,
         "last": latest,
         "remedy": _advice(seen.outcome, at_hand, latest),
@@ -143,11 +144,12 @@ def _stored(stored: StoredResponse, route: Route, now: UnixTime, *, is_selected:
 
 
 def _chosen(seen: Foresight) -> StoredResponse | None:
-    """Return that of the listed ones which is the selected one; what is read from a storage twice is two objects."""
+    """Return the selected one as it is listed, if it is: what is read from a storage twice is two objects."""
     selected = seen.selected
     if selected is None or any(one is selected for one in seen.listed):
         return selected
-    return next((one for one in seen.listed if (one.terms, one.head) == (selected.terms, selected.head)), None)
+    same = (one for one in seen.listed if (one.terms, one.head) == (selected.terms, selected.head))
+    return next(same, selected)
 
 
 def _advice(outcome: Outcome, at_hand: Values, latest: Values | None) -> Values:

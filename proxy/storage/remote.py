@@ -51,6 +51,9 @@ _REMEMBERED = 10_000
 #: How much longer an index is kept than the variant it was last written with.
 _INDEX_LONGER = 86400.0
 
+#: Variants of one URL that are read only to be looked at, each of them whole.
+_MOST_LISTED = 8
+
 #: Nobody waits for a write, and a large body takes a while.
 _WRITE_DEADLINE = Seconds(2)
 #: Bytes of bodies that wait for a slow storage; what comes then is not stored.
@@ -255,7 +258,7 @@ class RemoteResponses:
         if not isinstance(record, VaryIndex):
             found = [record] if isinstance(record, StoredResponse) else []
         else:
-            keys = keys_of(primary, record)[:most]
+            keys = keys_of(primary, record)[: min(most, _MOST_LISTED)]
             variants = await self.get(keys)
             found = variants_of(record, map(variants.get, keys))
         return [one for one in found if self.trusted(one, now) is not None]

@@ -19,6 +19,7 @@ from proxy.policy.decisions import Detail
 from proxy.questions import answering
 from proxy.worker import Worker
 from tests.exchange.making import Bench, request, whole
+from tests.exchange.remotes import Counting, remote
 from tests.exchange.test_details import FRESH
 
 SECRET = "s3cret"
@@ -78,6 +79,16 @@ async def test_names_that_stand_for_less_than_a_field() -> None:
     bench = Bench(whole(FRESH), varied_cookies=(b"cookie:currency",))
     await bench.get("/page", f"cookie: currency={SECRET}")
     assert (await explained(bench, "/page", f"cookie: currency={SECRET}"))["vary"] == ["the cookie currency"]
+
+
+async def test_of_many_variants_outside_the_process_the_selected_one_is_among_those_shown() -> None:
+    answers = [whole(FRESH, "vary: accept", f"x-number: {number}") for number in range(10)]
+    bench = Bench(*answers, storage=remote(Counting()))
+    for number in range(10):
+        await bench.get("/page", f"accept: {number}")
+    for number, shown in ((0, 9), (9, 8)):
+        stored = (await explained(bench, "/page", f"accept: {number}"))["stored"]
+        assert (len(stored), [one["selected"] for one in stored].count(True), stored[0]["selected"]) == (shown, 1, True)
 
 
 async def test_a_body_that_turned_out_too_large() -> None:
