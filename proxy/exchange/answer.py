@@ -190,7 +190,12 @@ class Driver:
             reason = ForwardReason.STALE
             job = Job(behind, reason, Detail.STALE_WHILE_REVALIDATE, fallback=stored, whole=True)
             job.validating = stored if stored.terms.has_validator else None
-            self._launch(job, key)
+            leases = exchange.route.responses.leases
+            lease = None if leases is None else leases.take(_lease_key(key))
+            if leases is not None and lease is None:
+                # Another worker does so.
+                return
+            self._launch(job, key).lease = lease
             self._start(behind, partial(self._fetcher.run, job))
 
     # Asking the origin.
@@ -241,12 +246,39 @@ class Driver:
                 case never:
                     assert_never(never)
             flight = self._prepare(job)
-            if flight is None:
-                await self._fetcher.run(job)
+            again = await (self._led(job) if flight is None else self._joined(job, flight))
+            if again is None:
                 return
-            if await self._followed(job, flight):
-                return
-            reuse = await self._look(exchange)
+            reuse = again
+
+    async def _led(self, job: Job) -> Reuse | None:
+        """Ask the origin, unless another worker does so and its answer will do for this request, too: return it."""
+        found = await self._asked_elsewhere(job)
+        if found is None:
+            await self._fetcher.run(job)
+        return found
+
+    async def _joined(self, job: Job, flight: Flight) -> Reuse | None:
+        """Wait for another's request; where the client has not been answered by it, look again."""
+        return None if await self._followed(job, flight) else await self._look(job.exchange)
+
+    async def _asked_elsewhere(self, job: Job) -> Serve | None:
+        """Wait while another worker asks the origin for the same; return what it has stored, if that answers this."""
+        leases, flight, key = job.exchange.route.responses.leases, job.flight, job.key
+        if leases is None or flight is None or key is None:
+            return None
+        flight.lease = leases.take(_lease_key(key))
+        if flight.lease is not None:
+            return None
+        found: Reuse | None = None
+        try:
+            await leases.ended(_lease_key(key))
+            found = await self._look(job.exchange)
+        finally:
+            if not isinstance(found, Fetch | Validate):
+                flight.land(Settled())
+                self._flights.close(key, flight)
+        return found if isinstance(found, Serve) else None
 
     def _missed(self, exchange: Exchange, reason: ForwardReason) -> ForwardReason:
         responses = exchange.route.responses
@@ -298,9 +330,10 @@ class Driver:
             self._launch(job, key)
         return flight
 
-    def _launch(self, job: Job, key: FlightKey) -> None:
+    def _launch(self, job: Job, key: FlightKey) -> Flight:
         job.key = key
-        job.flight = self._flights.open(key, job.exchange.primary)
+        job.flight = flight = self._flights.open(key, job.exchange.primary)
+        return flight
 
     def _flight_key(self, exchange: Exchange) -> FlightKey:
         """Return what this request could share a flight by, as far as it is known what responses vary by."""
@@ -349,6 +382,11 @@ class Driver:
 
     def _start(self, exchange: Exchange, work: _Work) -> None:
         self.tasks.start(_guarded(exchange, work))
+
+
+def _lease_key(key: FlightKey) -> bytes:
+    variant, personal = key
+    return b"personal %b" % variant if personal else variant
 
 
 async def _guarded(exchange: Exchange, work: _Work) -> None:

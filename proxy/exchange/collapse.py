@@ -13,6 +13,7 @@ from proxy.exchange.body import Body
 from proxy.message.framing import Framing
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.policy.stored import StoredResponse
+from proxy.storage.leases import Lease
 
 FlightKey = tuple[VariantKey, bool]
 """Which request a flight stands for: the variant as far as it is known, and whether it has credentials or cookies."""
@@ -57,16 +58,23 @@ Landing = Shared | Settled | NotShared | Failed
 class Flight:
     """One request to the origin that others wait for."""
 
-    __slots__ = ("landed", "primary")
+    __slots__ = ("landed", "lease", "primary")
 
     def __init__(self, primary: PrimaryKey) -> None:
         self.primary = primary
         self.landed: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
+        self.lease: Lease | None = None
+        """What keeps other workers from asking for the same."""
 
     def land(self, landing: Landing) -> None:
         """Tell those who wait what the head of the response said."""
         if not self.landed.done():
             self.landed.set_result(landing)
+
+    def let_go(self) -> None:
+        """Let other workers go on: they find what is stored, or ask for themselves."""
+        if self.lease is not None:
+            self.lease.give_back()
 
 
 class Flights:

@@ -53,6 +53,10 @@ from proxy.policy.variants import named, offering_fields
 from proxy.upstream.connection import Answer, Ask
 
 
+#: Bytes of a body that takes longer to come than others should wait for.
+_LONG = 2**20
+
+
 class Fetcher:
     """Carries out jobs."""
 
@@ -327,6 +331,13 @@ class Fetcher:
         rules = exchange.route.rules
 
         def ended(whole: bytes | None) -> None:
+            try:
+                keep_whole(whole)
+            finally:
+                if flight is not None:
+                    flight.let_go()
+
+        def keep_whole(whole: bytes | None) -> None:
             self.keeping -= 1
             if flight is not None and job.key is not None:
                 self._flights.close(job.key, flight)
@@ -353,6 +364,9 @@ class Fetcher:
                 primary = route.shared_as(primary, exchange.request, pending)
             variant = variant_key(primary, terms.vary, exchange.request, route.rules.distinctions)
             flight.land(Shared(pending, variant, body, framing))
+            if isinstance(framing, Length) and framing.size > _LONG:
+                # Other workers cannot read along, and would wait for its end.
+                flight.let_go()
         outcome = job.outcome()
         outcome.forward_status = response.status
         # RFC 9211 §2.5: said with the head, before the body is there; a storage that is known to fail is not praised.
@@ -407,6 +421,7 @@ class Fetcher:
         flight.land(NotShared())
         if not isinstance(flight.landed.result(), Shared):
             self._flights.close(job.key, flight)
+            flight.let_go()
 
 
 def _left_out(job: Job) -> frozenset[bytes]:

@@ -32,6 +32,7 @@ from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
 from proxy.storage.looking import Look, settled
+from proxy.storage.leases import Leases
 from proxy.storage.numbers import Numbers, Operation, Room
 from proxy.storage.responses import Revision, StoredSought, VarySpecs
 from proxy.storage.slots import (
@@ -87,6 +88,7 @@ class RemoteResponses:
     """Stored responses in a backend."""
 
     immediate = False
+    leases: Leases | None = None
 
     def __init__(
         self,

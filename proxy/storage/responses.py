@@ -20,6 +20,7 @@ from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
 from proxy.policy.stored import StoredResponse, shared
 from proxy.policy.variants import offered, offered_tag
 from proxy.storage.codec import GroupMark
+from proxy.storage.leases import Leases
 from proxy.storage.memory import PageMemory
 
 _MOST_SPECS = 4
@@ -45,6 +46,8 @@ class Responses(Protocol):
 
     immediate: bool
     """``select`` knows the answer; else ``look`` has to be waited for, and ``seek`` does so without a task."""
+    leases: Leases | None
+    """By which workers that share a cache know what others are asking the origin for; None: they do not."""
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the storage cannot be asked."""
@@ -132,6 +135,7 @@ class Immediate:
     """What stored responses have in common that nobody has to wait for."""
 
     immediate = True
+    leases: Leases | None = None
 
     def seek(
         self: Responses, primary: PrimaryKey, request: Request, now: UnixTime, told: Callable[[StoredSought], None]

@@ -45,8 +45,6 @@ _REVISE_PATIENCE = Seconds(0.01)
 class SharedResponses(Immediate):
     """Stored responses in a shared cache."""
 
-    immediate = True
-
     def __init__(
         self,
         store: SharedStore,
@@ -57,6 +55,7 @@ class SharedResponses(Immediate):
     ) -> None:
         """``make_key`` makes the key of the cache for one of ours."""
         self._store = store
+        self.leases = store.leases
         self._distinctions = distinctions
         self._max_variants = max_variants
         self._numbers = Numbers()

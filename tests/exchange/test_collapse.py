@@ -379,6 +379,7 @@ class FailingStorage:
     """Storage whose shelf breaks."""
 
     immediate = True
+    leases = None
 
     def select(self, *_: object) -> None:
         return None

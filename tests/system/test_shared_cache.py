@@ -10,6 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -292,3 +293,52 @@ def test_workers_that_are_killed_under_load_damage_nothing(start: Start, origin:
     assert answered["hit"] > 0
     assert site.ask("/page1")[0].startswith("/page1 made ")
     assert site.ask("/page1")[1].startswith("hit")
+
+
+@pytest.mark.rfc(9111, "4")
+def test_a_cold_page_is_asked_for_once_by_all_workers(start: Start, origin: Origin) -> None:
+    site = start()
+    got = ask_both(site, origin)
+    origin.go.set()
+    answers = sorted(each.result(PATIENCE) for each in got)
+    assert [body for body, _ in answers] == ["/slow made 1 times"] * 2
+    assert origin.made["/slow"] == 1
+
+
+@pytest.mark.rfc(9111, "4")
+def test_a_worker_that_is_killed_lets_the_others_ask_at_once(start: Start, origin: Origin) -> None:
+    site = start()
+    got = ask_both(site, origin)
+    origin.asked.clear()
+    said = len(site.process.lines())
+    os.kill(workers(site.process)[0], signal.SIGKILL)
+    assert origin.asked.wait(PATIENCE), "the other one asks now"
+    origin.go.set()
+    assert got[1].result(PATIENCE)[0] == "/slow made 2 times"
+    assert got[0].exception(PATIENCE) is not None
+    site.process.wait_for(r"worker \d is back", start=said)
+
+
+def ask_both(site: Site, origin: Origin) -> list[Future[tuple[str, str]]]:
+    """Ask both workers for one cold page; the second waits for the first."""
+    pool = ThreadPoolExecutor(2)
+    first, second = workers(site.process)
+    os.kill(second, signal.SIGSTOP)
+    got = [pool.submit(site.ask, "/slow")]
+    assert origin.asked.wait(PATIENCE)
+    os.kill(second, signal.SIGCONT)
+    os.kill(first, signal.SIGSTOP)
+    got.append(pool.submit(site.ask, "/slow"))
+    # It waits in the kernel, for the lock that the first one holds.
+    while not waits_for_a_lease(site):
+        assert origin.made["/slow"] == 1
+    os.kill(first, signal.SIGCONT)
+    pool.shutdown(wait=False)
+    return got
+
+
+def waits_for_a_lease(site: Site) -> bool:
+    """Tell whether one of its workers waits until another gives a lease back."""
+    (place,) = site.directories()
+    file = f":{(place / 'leases').stat().st_ino} "
+    return any("->" in line and file in line for line in Path("/proc/locks").read_text().splitlines())

@@ -35,6 +35,7 @@ from proxy.storage.backends.shared_record import (
     unpack,
 )
 from proxy.storage.backends.shared_room import Making, NoRoomError, spare_of
+from proxy.storage.leases import Leases
 from proxy.storage.numbers import Room
 
 _Result = TypeVar("_Result")
@@ -68,6 +69,8 @@ class SharedStore:
         self.clock = clock
         self.evictions: Counter[Room] = Counter()
         """Values that this process took away to make room, by what there was too little of."""
+        self.leases = Leases(os.path.join(directory, "leases"))
+        """Of this process, for all who use the store in it."""
         self.file = SharedFile(directory, Bytes(limits.max_bytes or 0))
 
     @property
@@ -322,6 +325,7 @@ def close_store(store: SharedStore) -> None:
             return
         del _OPEN[place]
         store.file.close()
+        store.leases.close()
 
 
 def _before_fork() -> None:
