@@ -16,7 +16,7 @@ _SETTING = re.compile(r"`([^`]+)`")
 _WIDEST = 120
 _GOOD = frozenset({"hit", "hit-stale"})
 _PLAIN = frozenset({"hit", "uri-miss", "vary-miss"})
-_APART = "Each worker has a memory of its own; a cache outside the process (`CACHES.<alias>.BACKEND`) is one for all."
+_APART = "Each worker has a locmem of its own; with shared, or a cache outside (`CACHES.<alias>.BACKEND`), all have one."
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 

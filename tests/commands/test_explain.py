@@ -159,7 +159,7 @@ def test_workers_that_differ_are_told_apart(admin: AdminListener) -> None:
     assert said.startswith(f"worker 2: this worker is not ready GET {URL}")
     assert "worker 0: A stored response answers." in said
     assert "worker 1: The application is asked." in said
-    assert "Each worker has a memory of its own" in said
+    assert "Each worker has a locmem of its own" in said
     assert "Why: It sets a cookie. (set-cookie) Do: See set_cookie." in said
     assert "Why: It is fresh." not in said
     assert (

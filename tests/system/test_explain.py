@@ -59,7 +59,7 @@ def both_worked(port: int, proxy: Process, told: Callable[[Process], list[dict[s
 @pytest.fixture(scope="module")
 def two(start: Proxies) -> tuple[Process, int]:
     """A proxy with two workers, each with a memory of its own."""
-    return start.start({"workers": 2})
+    return start.start({"workers": 2, "CACHES": {"default": {"BACKEND": "locmem"}}})
 
 
 def test_each_worker_says_what_it_has(two: tuple[Process, int]) -> None:
@@ -70,7 +70,7 @@ def test_each_worker_says_what_it_has(two: tuple[Process, int]) -> None:
     assert sorted(len(answer["stored"]) for answer in answers) == [0, 1]
     assert sorted(answer["now"]["cache"] for answer in answers) == ["hit", "uri-miss"]
     said = " ".join(explain(proxy).split())
-    assert "Each worker has a memory of its own" in said
+    assert "Each worker has a locmem of its own" in said
     both_worked(port, proxy, told)
     assert [answer["now"]["cache"] for answer in told(proxy)] == ["hit", "hit"]
 
