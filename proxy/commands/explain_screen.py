@@ -16,7 +16,7 @@ _SETTING = re.compile(r"`([^`]+)`")
 _WIDEST = 120
 _GOOD = frozenset({"hit", "hit-stale"})
 _PLAIN = frozenset({"hit", "uri-miss", "vary-miss"})
-_APART = "Each worker has a locmem of its own; with shared, or a cache outside (`CACHES.<alias>.BACKEND`), all have one."
+_APART = "Each worker has a locmem of its own; another `CACHES.<alias>.BACKEND`, such as shared, is one for all."
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 
 
