@@ -22,7 +22,7 @@ ABSENT = "(absent)"
 
 _LENGTH = re.compile(rb"(\d+):")
 _CREDENTIALS = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
-_SECRET_PARAMETER = re.compile(r"(?i)(?:^|[_-])(?:sid|session|sig|signature|key|code|otp)(?:id)?$")
+_SECRET_PARAMETER = re.compile(r"(?i)(?:^|[_-])(?:sid|session|sig|signature|key|code|otp)(?:[_-]?id)?$")
 _COOKIES = "`cookies.ignore` and `cookies.preset` say which cookies do not count"
 
 
@@ -184,7 +184,8 @@ def _others(request: Request, vary: Sequence[bytes] | None) -> Iterator[KeyPart]
 
 
 def _shown(name: bytes, value: bytes) -> str:
-    return MASK if name in _CREDENTIALS or is_secret(name.decode("latin-1").replace("-", "_")) else _text(value)
+    is_secret_field = name in _CREDENTIALS or is_secret_parameter(name.decode("latin-1").replace("-", "_"))
+    return MASK if is_secret_field else _text(value)
 
 
 def _shown_pair(pair: bytes) -> str:

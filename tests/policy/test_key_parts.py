@@ -145,7 +145,7 @@ def test_a_coding() -> None:
     assert parts(request(), [b"accept-encoding"], coded)["Accept-Encoding"].kept == ABSENT
 
 
-@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-auth-token"])
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-auth-token", "x-session-id"])
 def test_a_field_that_holds_a_secret(name: str) -> None:
     found = parts(request(f"{name}: {SECRET}"), [name.encode()])
     assert found[name.title()].kept == "***"
