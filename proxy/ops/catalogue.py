@@ -26,7 +26,7 @@ RESTARTS = "sitecache_worker_restarts_total"
 REJECTIONS = (400, 405, 408, 413, 414, 431, 501, 503, 505)
 """What a request that breaks a rule or a limit gets."""
 VALIDATIONS = ("not-modified", "modified", "error")
-PURGE_KINDS = ("url", "prefix", "glob", "tag", "host", "all")
+PURGE_KINDS = ("url", "path", "prefix", "glob", "tag", "host", "all")
 PURGE_RESULTS = ("success", "failure", "refused")
 
 
