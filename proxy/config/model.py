@@ -198,6 +198,10 @@ class FileOptions:
     """Of all files together."""
 
 
+SHARED_BYTES = Bytes(256 * MIB)
+"""How large a cache is that processes share, where nobody says and it fits."""
+
+
 @dataclass(frozen=True, slots=True)
 class SharedOptions:
     """``OPTIONS`` of a cache that processes share, with Django's names."""

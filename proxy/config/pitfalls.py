@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
 from proxy.config.backtracking import nested_repetition
 from proxy.config.load import BY_DEFAULT, Loaded
-from proxy.config.model import CacheOptions, ClientCacheControl, Config, SetCookie
+from proxy.config.model import SHARED_BYTES, CacheOptions, ClientCacheControl, Config, SetCookie, SharedOptions
 from proxy.config.presets import kept_cookies
 from proxy.config.routes import page_aliases, route_lists, upstreams
 from proxy.config.telling_apart import cookie_settings
@@ -51,6 +51,12 @@ def _local_caches(config: Config) -> dict[str, CacheOptions]:
     }
 
 
+def _in_shared_memory(config: Config) -> int:
+    """Return what the caches may hold that all processes have together in memory."""
+    shared = (each for each in config.CACHES.values() if not each.LOCATION and isinstance(each.OPTIONS, SharedOptions))
+    return sum(each.OPTIONS.MAX_BYTES or SHARED_BYTES for each in shared if isinstance(each.OPTIONS, SharedOptions))
+
+
 def _memory(loaded: Loaded, around: Around) -> Iterator[str]:
     caches = _local_caches(loaded.config)
     for alias, options in caches.items():
@@ -60,9 +66,9 @@ def _memory(loaded: Loaded, around: Around) -> Iterator[str]:
                 "the cache grows until memory runs out"
             )
     workers = loaded.config.workers
-    bound = sum(options.MAX_BYTES or 0 for options in caches.values()) * workers
+    bound = sum(options.MAX_BYTES or 0 for options in caches.values()) * workers + _in_shared_memory(loaded.config)
     if around.memory is not None and bound > around.memory * SHARE_FOR_CACHES:
-        each = f" in {workers} workers" if workers > 1 else ""
+        each = f" in {workers} workers" if workers > 1 and caches else ""
         yield (
             f"MAX_BYTES: the caches may hold {show_bytes(bound)}{each}, and the memory limit of this control group is "
             f"{show_bytes(around.memory)}: when they fill up, the kernel ends the process"

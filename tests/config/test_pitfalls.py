@@ -28,6 +28,7 @@ def warned(yaml: str, folder: Path, memory: int | None = None, cores: int | None
     [
         pytest.param("", 256 * MIB, None, "MAX_BYTES: the caches may hold 256MiB, and the memory limit of this control group is 256MiB: when they fill up, the kernel ends the process", id="memory"),
         pytest.param(PAGES + "workers: 1", 124 * MIB, None, "MAX_BYTES: the caches may hold 100MiB, and the memory limit of this control group is 124MiB: when they fill up, the kernel ends the process", id="memory-left-for-nothing-else"),
+        pytest.param("workers: 2", 300 * MIB, None, "MAX_BYTES: the caches may hold 256MiB, and the memory limit of this control group is 300MiB: when they fill up, the kernel ends the process", id="memory-of-all"),
         pytest.param("workers: 3", None, 2, "workers: 3 are more than the 2 usable cores", id="cores"),
         pytest.param("workers: 2\nCACHES: {default: {BACKEND: locmem, OPTIONS: {MAX_ENTRIES: null}}}", None, None, 'workers: each of the 2 has its own "default" cache: a page is fetched once for each, and invalidated in one only', id="cache-of-each"),
         pytest.param("workers: 2\nCACHES: {default: {BACKEND: locmem, OPTIONS: {MAX_ENTRIES: null}}}", 600 * MIB, None, "MAX_BYTES: the caches may hold 512MiB in 2 workers, and the memory limit of this control group is 600MiB: when they fill up, the kernel ends the process", id="memory-of-each"),

@@ -13,14 +13,13 @@ import shutil
 from contextlib import suppress
 from tempfile import mkdtemp
 
+from proxy.config.model import SHARED_BYTES
 from proxy.config.units import Bytes, show_bytes
 from proxy.storage.backends.file_place import open_lock
 from proxy.storage.backends.shared_file import USERS
 
 MEMORY = "/dev/shm"  # noqa: S108  each cache has a private directory with a name that nobody can foresee
 """What Linux offers as memory that processes share."""
-USUAL = Bytes(256 * 2**20)
-"""How large a cache is where nobody says."""
 LEAST = Bytes(8 * 2**20)
 """With less there is no point in one."""
 _SHARE = 0.75
@@ -60,7 +59,7 @@ def remove_leftovers(above: str = MEMORY) -> int:
 def size_that_fits(directory: str) -> Bytes:
     """Return how large a cache in this directory is to be, where nobody says; ValueError where it does not fit."""
     free = free_at(directory)
-    size = min(USUAL, Bytes(int(free * _SHARE)))
+    size = min(SHARED_BYTES, Bytes(int(free * _SHARE)))
     if size < LEAST:
         raise ValueError(no_room(directory, LEAST, free))
     return Bytes(size // 2**20 * 2**20)
