@@ -28,7 +28,9 @@ from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, 
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import PRECONDITIONS
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
-from proxy.policy.preconditions import has_preconditions
+from proxy.policy.parts import cut
+from proxy.policy.preconditions import NOT_MODIFIED, NotModified, has_preconditions, has_same, wanted
+from proxy.policy.ranges import Part
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.storage.looking import settled
@@ -36,6 +38,8 @@ from proxy.storage.responses import StoredSought
 
 _Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
+#: Bytes of a part that is copied, so that it leaves with its head.
+_SMALL = 64 * 1024
 #: Bytes of a Range that others may wait by: enough for one range, and not for filling our memory with keys.
 _LONGEST_RANGE = 64
 _CONDITIONS = PRECONDITIONS - {b"range"}
@@ -91,9 +95,12 @@ class Driver:
             return
         stored = responses.select(primary, request, now)
         reuse = decide_reuse(request, asked, stored, now, rules)
-        if type(reuse) is Serve and reuse.stale is None and not has_preconditions(request):
-            # The plain hit, which nearly every request should be.
+        if type(reuse) is Serve and reuse.stale is None:
             found = reuse.stored
+            if has_preconditions(request):
+                self._hit_in_part(Exchange(request, client, now, asked, primary, route), found, now)
+                return
+            # The plain hit, which nearly every request should be.
             body = found.body if request.method == b"GET" else b""
             counters = self._counters
             route.hits[request.method, found.status] += 1
@@ -136,24 +143,39 @@ class Driver:
         try:
             now = self._clock()
             reuse = decide_reuse(exchange.request, exchange.asked, sought, now, exchange.route.rules)
-            if plainly and type(reuse) is Serve and reuse.stale is None and not has_preconditions(exchange.request):
-                self._hit(exchange, sought, now)
-            else:
+            if not plainly or type(reuse) is not Serve or reuse.stale is not None:
                 self._go_on(exchange, reuse, now)
+            elif has_preconditions(exchange.request):
+                self._hit_in_part(exchange, sought, now)
+            else:
+                body = sought.body if exchange.request.method == b"GET" else b""
+                self._hit(exchange, sought.status, sought.head, sought.tail(now), body)
         except Exception:
             exchange.client.abort()
             raise
 
-    def _hit(self, exchange: Exchange, found: StoredResponse, now: UnixTime) -> None:
+    def _hit_in_part(self, exchange: Exchange, found: StoredResponse, now: UnixTime) -> None:
+        """Answer a hit of which the client may want less: in one go where that is nothing, or one small part."""
+        request = exchange.request
+        same = has_same(request, found)
+        part = NOT_MODIFIED if same else wanted(request, found, found.complete_size, now)
+        if not isinstance(part, NotModified | Part) or (isinstance(part, Part) and part.size > _SMALL):
+            self._serve(exchange, Serve(found), now)
+            return
+        status, head, pieces = cut(found, part, b"")
+        self._hit(exchange, status, head, found.tail(now), b"".join(pieces))
+
+    def _hit(self, exchange: Exchange, status: int, head: bytes, tail: bytes, body: bytes) -> None:
         """Answer as ``handle`` does a plain hit; what was waited for is measured with it."""
         request, route, counters = exchange.request, exchange.route, self._counters
-        body = found.body if request.method == b"GET" else b""
-        route.hits[request.method, found.status] += 1
+        route.hits[request.method, status] += 1
         counters.bytes_from_cache += len(body)
-        exchange.client.respond(found.head, found.tail(now), body)
+        if counters.logs:
+            counters.log_hit(request, status, len(body), exchange.started, (route.site, route.name))
+        exchange.client.respond(head, tail, body)
         counters.unmeasured -= 1
         if not counters.unmeasured:
-            counters.measure(request, found.status, route, exchange.started, self._clock())
+            counters.measure(request, status, route, exchange.started, self._clock())
 
     def _go_on(self, exchange: Exchange, reuse: Reuse, now: UnixTime) -> None:
         """Do what the policy says of a request that is no plain hit."""

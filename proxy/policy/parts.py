@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import assert_never
 
 from proxy.policy.multipart import Pieces, media_type, multipart
@@ -16,6 +18,8 @@ _IN_NOT_MODIFIED = (
 #: Their values are about the bytes of one message, and those of a part are others.
 _OF_THE_MESSAGE = (b"content-length", b"content-range", b"content-digest", b"content-md5")
 _PARTIAL = b"HTTP/1.1 206 Partial Content\r\n"
+#: Bytes of a head that is worth remembering what is made of it.
+_LONGEST_REMEMBERED = 4096
 
 
 def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, bytes, Pieces]:
@@ -28,13 +32,13 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
         case Whole():
             return stored.status, stored.head, (stored.body,)
         case NotModified():
-            return 304, b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(stored, _IN_NOT_MODIFIED), ()
+            return 304, _remembered(stored.head, _not_modified), ()
         case Part():
             return 206, *_single(stored, wanted)
         case Parts(parts):
             return 206, *_several(stored, parts, boundary)
         case Unsatisfiable():
-            lines = _kept_lines(stored, (b"date", b"via"))
+            lines = _kept_lines(stored.head, (b"date", b"via"))
             extent = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % stored.complete_size
             return 416, b"HTTP/1.1 416 Range Not Satisfiable\r\n" + lines + extent, ()
         case never:
@@ -43,7 +47,7 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
 
 def _single(stored: StoredResponse, part: Part) -> tuple[bytes, Pieces]:
     body = _bytes(stored, part)
-    lines = _lines_without(stored, _OF_THE_MESSAGE)
+    lines = _remembered(stored.head, _of_the_representation)
     extent = b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
     return _PARTIAL + lines + extent % (part.first, part.last, stored.complete_size, len(body)), (body,)
 
@@ -53,7 +57,7 @@ def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -
     contents = [(part, _bytes(stored, part)) for part in parts]
     body = multipart(contents, stored.complete_size, kind, boundary)
     # §15.3.7.2: each part has its own Content-Range, and the whole has none.
-    lines = _lines_without(stored, (*_OF_THE_MESSAGE, b"content-type"))
+    lines = _lines_without(stored.head, (*_OF_THE_MESSAGE, b"content-type"))
     said = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type(boundary), sum(map(len, body)))
     return _PARTIAL + lines + said, body
 
@@ -63,14 +67,32 @@ def _bytes(stored: StoredResponse, part: Part) -> memoryview:
     return memoryview(stored.body)[part.first - offset : part.last + 1 - offset]
 
 
-def _kept_lines(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:
-    return b"".join([line for name, line in _lines(stored) if name in names])
+def _remembered(head: bytes, made: Callable[[bytes], bytes]) -> bytes:
+    """Return what is made of a head, which is the same bytes each time a response is asked for."""
+    return _made_before(head, made) if len(head) <= _LONGEST_REMEMBERED else made(head)
 
 
-def _lines_without(stored: StoredResponse, names: tuple[bytes, ...]) -> bytes:
-    return b"".join([line for name, line in _lines(stored) if name not in names])
+@lru_cache(maxsize=4096)
+def _made_before(head: bytes, made: Callable[[bytes], bytes]) -> bytes:
+    return made(head)
 
 
-def _lines(stored: StoredResponse) -> list[tuple[bytes, bytes]]:
-    lines = stored.head.split(b"\r\n")[1:-1]
+def _not_modified(head: bytes) -> bytes:
+    return b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(head, _IN_NOT_MODIFIED)
+
+
+def _of_the_representation(head: bytes) -> bytes:
+    return _lines_without(head, _OF_THE_MESSAGE)
+
+
+def _kept_lines(head: bytes, names: tuple[bytes, ...]) -> bytes:
+    return b"".join([line for name, line in _lines(head) if name in names])
+
+
+def _lines_without(head: bytes, names: tuple[bytes, ...]) -> bytes:
+    return b"".join([line for name, line in _lines(head) if name not in names])
+
+
+def _lines(head: bytes) -> list[tuple[bytes, bytes]]:
+    lines = head.split(b"\r\n")[1:-1]
     return [(line.partition(b":")[0].lower(), line + b"\r\n") for line in lines]

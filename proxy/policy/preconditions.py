@@ -40,7 +40,7 @@ class Unsatisfiable:
 Wanted = Whole | NotModified | Part | Parts | Unsatisfiable
 
 WHOLE = Whole()
-_NOT_MODIFIED = NotModified()
+NOT_MODIFIED = NotModified()
 _UNSATISFIABLE = Unsatisfiable()
 
 
@@ -48,6 +48,13 @@ def has_preconditions(request: Request) -> bool:
     """Tell whether the request may want less than the whole response."""
     index = request.fields.index
     return b"if-none-match" in index or b"if-modified-since" in index or b"range" in index
+
+
+def has_same(request: Request, stored: StoredResponse) -> bool:
+    """Tell at a glance whether the client has this very response: it names its tag and no other (RFC 9110 §13.1.2)."""
+    etag = stored.terms.etag
+    is_whole = stored.status == 200 and stored.extent is None
+    return is_whole and etag is not None and request.fields.index.get(b"if-none-match") == etag
 
 
 def wanted(request: Request, stored: StoredResponse, size: int | None, now: UnixTime) -> Wanted:
@@ -62,9 +69,9 @@ def wanted(request: Request, stored: StoredResponse, size: int | None, now: Unix
     if_none_match = fields.get(b"if-none-match")
     if if_none_match is not None:
         if _matches(if_none_match, stored.terms.etag):
-            return _NOT_MODIFIED
+            return NOT_MODIFIED
     elif _unmodified_since(fields, stored, now):
-        return _NOT_MODIFIED
+        return NOT_MODIFIED
     return WHOLE if size is None else _ranges(request, stored, size, now)
 
 

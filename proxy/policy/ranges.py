@@ -26,6 +26,11 @@ class Part:
     first: int
     last: int
 
+    @property
+    def size(self) -> int:
+        """Return how many they are."""
+        return self.last + 1 - self.first
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:

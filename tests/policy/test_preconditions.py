@@ -17,6 +17,7 @@ from proxy.policy.preconditions import (
     Wanted,
     Whole,
     has_preconditions,
+    has_same,
     is_covered,
     wanted,
 )
@@ -316,3 +317,20 @@ def test_preconditions_are_evaluated_on_a_stored_part() -> None:
 @pytest.mark.rfc(9110, "13.1.5")
 def test_has_preconditions(line: str, expected: bool) -> None:
     assert has_preconditions(request(line)) is expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked", "expected"),
+    [
+        pytest.param(stored(FRESH, 'ETag: "a"'), ['If-None-Match: "a"'], True, id="its-tag"),
+        pytest.param(stored(FRESH, 'ETag: "a"'), ['If-None-Match: "b", "a"'], False, id="one-of-several"),
+        pytest.param(stored(FRESH, 'ETag: "a"'), ['If-None-Match: "b"'], False, id="another"),
+        pytest.param(stored(FRESH), ['If-None-Match: "a"'], False, id="no-tag-is-stored"),
+        pytest.param(stored(FRESH, 'ETag: "a"'), [], False, id="nothing-is-asked"),
+        pytest.param(stored(FRESH, 'ETag: "a"', status=404), ['If-None-Match: "a"'], False, id="not-found"),
+        pytest.param(partial(0, 4, 'ETag: "a"'), ['If-None-Match: "a"'], False, id="a-part"),
+    ],
+)
+def test_the_same_at_a_glance(kept: StoredResponse, asked: list[str], expected: bool) -> None:
+    assert has_same(request(*asked), kept) is expected
+    assert not expected or wanted(request(*asked), kept, 10, NOW) == NOT_MODIFIED
