@@ -37,7 +37,13 @@ REQUEST_BUCKETS = (
 )
 """Upper ends in seconds: the first for hits, the last for the default deadline of the origin."""
 
-BYPASSED = frozenset({ForwardReason.BYPASS, ForwardReason.METHOD})
+BYPASSES = (
+    *(Detail.ROUTE, Detail.UPGRADE, Detail.PRECONDITION, Detail.REQUEST_BODY, Detail.COOKIE, Detail.AUTHORIZATION),
+    Detail.METHOD,
+)
+"""Why a request is not for the cache."""
+OTHER = "other"
+"""The reason of a request that was not for the cache, and for which the origin failed: that is the reason it tells."""
 NOT_STORED = frozenset(
     {
         Detail.COOKIE,
@@ -58,6 +64,7 @@ NOT_STORED = frozenset(
     }
 )
 """Why a response is not stored to a request that the cache could have answered."""
+_BYPASSES = frozenset(detail.value for detail in BYPASSES)
 _NOT_STORED = frozenset(detail.value for detail in NOT_STORED)
 
 _MOST_UNMEASURED = 61
@@ -222,9 +229,11 @@ class Counters:
         forward = outcome.forward
         if forward is None or outcome.collapsed:
             return
-        word, detail = seen.became.word, seen.became.detail
-        if forward is ForwardReason.BYPASS or forward is ForwardReason.METHOD:
-            self.bypasses[detail or word] += 1
+        detail = seen.became.detail
+        if forward is ForwardReason.METHOD:
+            self.bypasses[Detail.METHOD.value] += 1
+        elif forward is ForwardReason.BYPASS:
+            self.bypasses[detail if detail in _BYPASSES else OTHER] += 1
         elif detail in _NOT_STORED and not outcome.stored:
             self.not_stored[detail] += 1
         self.costliest.add(seen.url, seen.became, seen.until_head, 1, entry.at)

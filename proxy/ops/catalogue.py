@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import proxy
 from proxy.errors import UpstreamError
-from proxy.exchange.counters import NOT_STORED, REQUEST_BUCKETS
+from proxy.exchange.counters import BYPASSES, NOT_STORED, OTHER, REQUEST_BUCKETS
 from proxy.ops import readings
 from proxy.ops.metric import Labels, Metric, buckets, counter, gauge, histogram, one
 from proxy.ops.process import LAG_BUCKETS
@@ -88,7 +88,7 @@ _REQUESTS = (
         "Requests that were not for the cache, by reason.",
         readings.by_word(lambda it: it.counters.bypasses),
         ("reason",),
-        _zeros(readings.BYPASSES),
+        _zeros((*(detail.value for detail in BYPASSES), OTHER)),
     ),
     counter("sitecache_responses_stored_total", "Responses stored.", one(lambda it: it.counters.stored)),
     counter(

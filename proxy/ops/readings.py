@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from proxy.exchange.counters import BYPASSED
+from proxy.exchange.counters import OTHER
 from proxy.ops.metric import Labels, Read, Samples, buckets
 from proxy.ops.sources import Sources, Storage, Store
 from proxy.policy.decisions import Detail
@@ -14,16 +14,10 @@ from proxy.upstream.client import Asked
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH"})
 """RFC 9110 §9.3 and RFC 5789. Clients may send any token; what is not among these is counted as ``other``."""
-OTHER = "other"
 NO_NAME = "-"
 
 CODES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 STALE = (Detail.STALE_WHILE_REVALIDATE, Detail.STALE_IF_ERROR, Detail.MAX_STALE)
-BYPASSES = (
-    *(reason.value for reason in BYPASSED if reason != "bypass"),
-    *(Detail.ROUTE, Detail.UPGRADE, Detail.PRECONDITION, Detail.REQUEST_BODY, Detail.COOKIE, Detail.AUTHORIZATION),
-)
-"""Why a request was not for the cache."""
 
 
 def requests(sources: Sources) -> Samples:

@@ -9,6 +9,8 @@ from proxy.exchange.counters import Counters
 from proxy.message.fields import Fields
 from proxy.message.framing import NO_BODY
 from proxy.message.heads import Request
+from proxy.policy.cache_status import Outcome
+from proxy.policy.decisions import Detail, ForwardReason
 from tests.exchange.making import Bench, request, whole
 from tests.ops.making import Route, counted, entry
 
@@ -101,3 +103,18 @@ async def test_what_the_origin_took_is_what_a_page_costs() -> None:
         (b"http://site.test/b", 2, "uri-miss", "set-cookie"),
     ]
     assert {heavy.url for heavy in bench.counters.costliest.first()} == {b"http://site.test/a", b"http://site.test/b"}
+
+
+@pytest.mark.parametrize(
+    ("forward", "detail", "reason"),
+    [
+        pytest.param(ForwardReason.METHOD, None, "method", id="method"),
+        pytest.param(ForwardReason.METHOD, Detail.UPSTREAM_TIMEOUT, "method", id="method-and-the-origin-fails"),
+        pytest.param(ForwardReason.BYPASS, Detail.UPGRADE, "upgrade", id="bypass"),
+        pytest.param(ForwardReason.BYPASS, Detail.UPSTREAM_TIMEOUT, "other", id="bypass-and-the-origin-fails"),
+    ],
+)
+def test_a_bypass_has_one_of_a_closed_set_of_reasons(forward: ForwardReason, detail: Detail, reason: str) -> None:
+    counters = Counters()
+    counters.done(entry(outcome=Outcome(forward=forward, detail=detail)))
+    assert counters.bypasses == {reason: 1}

@@ -15,9 +15,11 @@ from proxy.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from proxy.exchange.counters import BYPASSES, OTHER
 from proxy.message.framing import CHUNKED, UNTIL_CLOSE
 from proxy.message.heads import Request
-from proxy.policy.decisions import Detail
+from proxy.policy.decisions import Detail, ForwardReason
+from proxy.policy.purging import Kind, Purge, Rule
 from proxy.storage.responses import Responses
 from tests.exchange.making import Bench, Client, Given, coming, request, whole
 from tests.exchange.remotes import Damaged, Unreachable, remote
@@ -104,7 +106,14 @@ async def test_the_field_the_counters_and_the_log_say_the_same(detail: Detail) -
     assert said[0].status == client.status
     assert said[0].size == len(client.content)
     assert bench.counters.details[detail.value] == len(said)
-    assert bench.counters.requests["-", "-", row.asked.method, client.status, said[0].outcome.word()] >= 1
+    outcome = said[0].outcome
+    assert bench.counters.requests["-", "-", row.asked.method, client.status, outcome.word()] >= 1
+    if outcome.forward is ForwardReason.METHOD:
+        assert bench.counters.bypasses["method"] == len(said)
+    elif outcome.forward is ForwardReason.BYPASS:
+        assert bench.counters.bypasses[detail.value if detail in BYPASSES else OTHER] == len(said)
+    elif outcome.forward is not None and outcome.forward_status == 200 and not outcome.stored:
+        assert bench.counters.not_stored[detail.value] == len(said)
 
 
 async def test_each_exchange_is_counted_once() -> None:
