@@ -107,3 +107,11 @@ def _samples(page: str | None) -> dict[str, tuple[float, bool]]:
             labels = ", ".join([_WHOSE, *(f'{name}="{value}"' for name, value in sample.labels.items())])
             found[f"{sample.name}{{{labels}}}"] = (sample.value, family.type != "gauge")
     return found
+
+
+def show(queries: Sequence[str], phases: Sequence[Phase], directory: Path) -> None:
+    """Raise AssertionError if one of these queries has nothing to show after these phases."""
+    at = _at(sum(phase.lasts for phase in phases), INTERVAL)
+    something = [{"labels": "{}", "value": 1}]
+    asked = [{"expr": f"count({query}) > bool 0", "eval_time": at, "exp_samples": something} for query in queries]
+    _test(phases, asked, _named(" ".join(queries)), directory / "show.test.yml", INTERVAL)

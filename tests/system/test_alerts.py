@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -17,8 +18,8 @@ import pytest
 import yaml
 
 from tests.storage.servers import await_that, running
-from tests.system.processes import PATIENCE, Process, admin_port, start_proxy
-from tests.system.promtool import ALERTS, INTERVAL, RULES, Phase, alerts, promtool, silent
+from tests.system.processes import PATIENCE, ROOT, Process, admin_port, start_proxy
+from tests.system.promtool import ALERTS, INTERVAL, RULES, Phase, alerts, promtool, show, silent
 from tests.system.test_workers import workers
 
 MINUTES = 60 // INTERVAL
@@ -265,6 +266,28 @@ def test_none_fires_while_all_is_well(proxy: Running) -> None:
     page = proxy.scrape()
     silent(lasting(before, page), proxy.directory)
     assert "SUCCESS" in promtool("check", "rules", str(RULES))
+
+
+def _queries() -> list[str]:
+    """Return the queries of the dashboard, without asking only for what is more than 0."""
+    dashboard = json.loads((ROOT / "deploy" / "grafana" / "sitecache.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    for variable, value in {"$__rate_interval": "1m", "$job": "sitecache", "$instance": ".*", " > 0": ""}.items():
+        queries = [query.replace(variable, value) for query in queries]
+    return queries
+
+
+def test_every_query_of_the_dashboard_has_something_to_show(proxy: Running) -> None:
+    files = {"BACKEND": "filebased", "LOCATION": str(proxy.directory / "pages"), "OPTIONS": {"MAX_BYTES": 1_000_000}}
+    redis = {"BACKEND": "redis", "LOCATION": f"unix://{proxy.directory}/nobody.sock", "BREAKER_FAILURES": 1}
+    routes = [{"match": "/files*", "cache": "files"}, {"match": "/redis*", "cache": "redis"}]
+    proxy.start(CACHES={"default": {"BACKEND": "locmem"}, "files": files, "redis": redis}, routes=routes)
+    before = proxy.scrape()
+    for path in ("/a", "/a", "/never", "/files", "/redis"):
+        proxy.ask(path)
+    await_that(lambda: proxy.says("sitecache_storage_server_resting{"))
+    await_that(lambda: "; hit" in proxy.ask("/files"))
+    show(_queries(), lasting(before, proxy.scrape()), proxy.directory)
 
 
 def test_prometheus_finds_no_fault_with_the_page(proxy: Running) -> None:
