@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
-from proxy import __version__
-from proxy.commands.explain import explain
+from proxy.commands.late import LateGroup
 from proxy.config.load import Loaded, Source, backend_fault, load
 from proxy.config.memory_limit import memory_limit
 from proxy.config.model import Config
@@ -43,7 +40,14 @@ def _overrides(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(LateGroup):
+    late: ClassVar[Mapping[str, str]] = {
+        "explain": "proxy.commands.explain:explain",
+        "version": "proxy.commands.version:version",
+    }
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """A caching reverse proxy that runs beside one web application."""
 
@@ -104,17 +108,6 @@ def createcachetable(tables: tuple[str, ...], file: str | None, database: str, d
     except (ValueError, SitecacheError) as error:
         _echo(f"{error}\n", sys.stderr)
         sys.exit(BAD_CONFIGURATION)
-
-
-main.add_command(explain)
-
-
-@main.command()
-def version() -> None:
-    """Show the versions of sitecache and of what it stands on."""
-    _echo(f"sitecache {__version__}\nPython {platform.python_version()}\n", sys.stdout)
-    for name in ("uvloop", "httptools"):
-        _echo(f"{name} {_version_of(name)}\n", sys.stdout)
 
 
 def _run(config: Config, source: Source | None) -> int:
@@ -181,10 +174,3 @@ def _echo(text: str, stream: Any) -> None:
     """Write text, escaping what the stream's encoding cannot hold."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, nl=False)
-
-
-def _version_of(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed"
