@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from proxy.config.model import CacheConfig, CacheOptions, Config
 from proxy.config.units import UnixTime
 from proxy.ops.sources import Store
 from proxy.policy.key import Distinctions
+from proxy.policy.purging import PurgeLog
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.batches import Start
@@ -43,6 +44,7 @@ class Memory:
     """The one that was opened first of those with its LOCATION."""
     options: CacheOptions
     cache: PageMemory
+    purged: PurgeLog
 
 
 class Pages:
@@ -121,7 +123,7 @@ class Pages:
             memory = self._kept(place, alias) or self._made(alias, cache)
             options = memory.options
             variants = self._config.limits.variants
-            self._memories[place] = memory, MemoryResponses(memory.cache, self.distinctions, variants)
+            self._memories[place] = memory, MemoryResponses(memory.cache, self.distinctions, variants, memory.purged)
             self.stores[memory.alias] = Store(memory.cache, options.MAX_ENTRIES, options.MAX_BYTES)
         return self._memories[place][1]
 
@@ -133,7 +135,7 @@ class Pages:
             cull_frequency=options.CULL_FREQUENCY,
             max_bytes=options.MAX_BYTES,
         )
-        return Memory(alias, options, memory)
+        return Memory(alias, options, memory, PurgeLog())
 
     def _kept(self, place: str, alias: str) -> Memory | None:
         """Return what lay in this place before, if one of the aliases there has the options that it was made with."""
@@ -148,7 +150,7 @@ class Pages:
         }
         if memory.options not in here.values():
             return None
-        return memory if memory.alias in here else Memory(alias, memory.options, memory.cache)
+        return memory if memory.alias in here else replace(memory, alias=alias)
 
     # From one configuration to the next.
 

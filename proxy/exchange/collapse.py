@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -114,6 +115,10 @@ class Flights:
             if flight.primary == primary:
                 del self._flying[key]
         _remember(self._invalidated, primary, now)
+
+    def purge(self, concerns: Callable[[PrimaryKey], bool]) -> None:
+        """Let nobody join any more what may bring what was purged before it comes."""
+        self._flying = {key: flight for key, flight in self._flying.items() if not concerns(flight.primary)}
 
     def was_invalidated(self, primary: PrimaryKey, since: UnixTime) -> bool:
         """Tell whether the resource was invalidated after this time, so that what was asked for then is not stored."""

@@ -48,6 +48,7 @@ from proxy.policy.ranges import stated_extent
 from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields, without
+from proxy.policy.tags import tags_of
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.policy.variants import named, offering_fields
 from proxy.upstream.connection import Answer, Ask
@@ -308,12 +309,15 @@ class Fetcher:
         exchange = job.exchange
         response = answer.response
         now = job.times[1]
-        fields = [field for field in passed_on(response, now) if field[0].lower() != b"age"]
+        fields = passed_on(response, now, exchange.route.rules.hidden)
+        fields = [field for field in fields if field[0].lower() != b"age"]
         fields = site_fields(fields, store.terms, exchange.route.rules, response.status)
         if store.withheld:
             job.own = [field for field in fields if field[0].lower() in store.withheld]
         head = head_of(response, without(fields, store.withheld))
-        pending = StoredResponse(response.status, head, b"", store.terms, stated_extent(response))
+        pending = StoredResponse(
+            response.status, head, b"", store.terms, stated_extent(response), tags_of(response.fields)
+        )
         self._share(job, answer, pending, store.retention)
 
     def _share(
@@ -349,7 +353,7 @@ class Fetcher:
                 job.fate.unkept = Unkept.INVALIDATED
                 return
             length = b"" if not isinstance(framing, Chunked) else length_line(whole)
-            stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent)
+            stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent, pending.tags)
             received = Received(exchange.request, response, job.times, stored, retention)
             keep(exchange, received, self._flights, self._clock())
 
@@ -394,7 +398,8 @@ class Fetcher:
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
             outcome.detail = why
-        fields = spent_fields(passed_on(response, now), response, exchange.route.rules, now)
+        rules = exchange.route.rules
+        fields = spent_fields(passed_on(response, now, rules.hidden), response, rules, now)
         passing = unstored(response, head_of(response, fields), now)
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)

@@ -8,6 +8,7 @@ from proxy.message.grammar import format_date
 from proxy.message.heads import Response
 from proxy.policy.forwarding import response_fields
 from proxy.policy.stored import StoredResponse, Terms
+from proxy.policy.storing import without
 
 
 def head_of(response: Response, fields: list[RawField]) -> bytes:
@@ -15,9 +16,14 @@ def head_of(response: Response, fields: list[RawField]) -> bytes:
     return b"HTTP/1.1 %d %b\r\n%b" % (response.status, response.reason, serialise(fields))
 
 
-def passed_on(response: Response, now: UnixTime) -> list[RawField]:
-    """Return the fields to pass on, with the Date that a recipient with a clock adds (RFC 9110 §6.6.1)."""
+def passed_on(response: Response, now: UnixTime, hidden: frozenset[bytes] = frozenset()) -> list[RawField]:
+    """Return the fields to pass on, with the Date that a recipient with a clock adds (RFC 9110 §6.6.1).
+
+    ``hidden`` are names in lower case of those that are not for clients.
+    """
     fields = response_fields(response.fields, response.minor)
+    if not hidden.isdisjoint(response.fields.index):
+        fields = without(fields, hidden)
     return fields if b"date" in response.fields else [(b"Date", format_date(now)), *fields]
 
 

@@ -61,6 +61,8 @@ class Detail(StrEnum):
     STORAGE_DAMAGED = "storage-damaged"
     # The stored response had to be, or was, validated.
     NO_CACHE = "no-cache"
+    PURGED = "purged"
+    """An operator has purged it softly: it is stale whatever its age."""
     # A stale response was served.
     STALE_WHILE_REVALIDATE = "stale-while-revalidate"
     STALE_IF_ERROR = "stale-if-error"

@@ -86,7 +86,8 @@ class Normal:
         fields = [*request.fields.without({ACCEPT_LANGUAGE}), (ACCEPT_LANGUAGE, language)]
         terms = stored.terms.selected_by(tuple(name for name in vary if name != AS_SENT + ACCEPT_LANGUAGE))
         asking = replace(request, fields=Fields(fields))
-        return asking, StoredResponse(stored.status, stored.head, stored.body, terms, stored.extent)
+        extent, tags, number = stored.extent, stored.tags, stored.number
+        return asking, StoredResponse(stored.status, stored.head, stored.body, terms, extent, tags, number)
 
     def is_list(self, name: bytes) -> bool:
         """Tell whether white space around the commas of a field says nothing."""

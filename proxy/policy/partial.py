@@ -129,9 +129,11 @@ def _as(stored: StoredResponse, extent: Extent, body: bytes) -> StoredResponse:
     kept = serialise(stored.fields().without(_OF_THE_MESSAGE))
     length = b"Content-Length: %d\r\n" % extent.size
     if extent.is_complete:
-        return StoredResponse(200, b"HTTP/1.1 200 OK\r\n" + kept + length, body, stored.terms)
+        head = b"HTTP/1.1 200 OK\r\n" + kept + length
+        return StoredResponse(200, head, body, stored.terms, None, stored.tags, stored.number)
     said = b"Content-Range: bytes %d-%d/%d\r\n" % (extent.first, extent.last, extent.complete)
-    return StoredResponse(206, b"HTTP/1.1 206 Partial Content\r\n" + kept + said + length, body, stored.terms, extent)
+    head = b"HTTP/1.1 206 Partial Content\r\n" + kept + said + length
+    return StoredResponse(206, head, body, stored.terms, extent, stored.tags, stored.number)
 
 
 def _first(stored: StoredResponse) -> int:

@@ -228,6 +228,10 @@ DETAILS: Mapping[Detail, Remedy] = {
         "The response says {control}: no-cache: it is stored, and checked with the application on each use.",
         "If it may be used without asking, let the application send max-age instead.",
     ),
+    Detail.PURGED: Remedy(
+        "The page was purged softly: it is stale since then, and checked with the application before it is used.",
+        "Nothing: the answer takes its place, and the next request is a hit.",
+    ),
     Detail.STALE_WHILE_REVALIDATE: Remedy(
         "A stale page was served at once, and is checked in the background.",
         "Nothing: this is what stale-while-revalidate is for (`routes[].stale_while_revalidate`).",

@@ -120,7 +120,14 @@ def _stale(asked: RequestTerms, stored: StoredResponse, now: UnixTime) -> Reuse:
             return Serve(stored, Detail.MAX_STALE)
     if asked.only_if_cached:
         return Refuse(Detail.ONLY_IF_CACHED)
-    return _ask_origin(stored, ForwardReason.STALE, Detail.NO_CACHE if terms.no_cache else None)
+    return _ask_origin(stored, ForwardReason.STALE, _why_stale(stored))
+
+
+def _why_stale(stored: StoredResponse) -> Detail | None:
+    """Why it is not fresh, where that is not for its age alone."""
+    if stored.terms.no_cache:
+        return Detail.NO_CACHE
+    return Detail.PURGED if stored.purged else None
 
 
 def _ask_origin(stored: StoredResponse, reason: ForwardReason, detail: Detail | None) -> Validate | Fetch:
@@ -144,7 +151,7 @@ def _part(request: Request, asked: RequestTerms, stored: StoredResponse, now: Un
         completing = stored if is_whole and missing(stored, rules) is not None else None
         return Fetch(ForwardReason.PARTIAL, completing=completing)
     reason = ForwardReason.STALE if refused is None else ForwardReason.REQUEST
-    detail = Detail.NO_CACHE if refused is None and terms.no_cache else refused
+    detail = _why_stale(stored) if refused is None else refused
     if not covered:
         return Fetch(reason, detail)
     # §4.3.1: by a strong tag only, for a client may put the part together with another.

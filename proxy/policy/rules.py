@@ -10,6 +10,7 @@ from proxy.config.units import Bytes, Seconds
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.heuristic import NO_GUESS, Heuristic
 from proxy.policy.key import Distinctions
+from proxy.policy.tags import HIDDEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +48,7 @@ class Rules:
     """Ask the origin about the variants that a request does not select (RFC 9111 §4.3.1)."""
     tells_keys: bool = False
     """Say in Cache-Status which key was looked for (RFC 9211 §2.7)."""
+    hidden: frozenset[bytes] = HIDDEN
+    """Names of fields that clients do not get, in lower case: those with tags for caches."""
     stale_after_s_maxage: bool = False
     """Believe an origin that allows stale responses beside s-maxage, which forbids them (RFC 9111 §5.2.2.10)."""

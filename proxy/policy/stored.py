@@ -64,6 +64,10 @@ class Terms(Struct, frozen=True, gc=False):
         return replace(self, vary=shared(vary))
 
 
+LATEST = (1 << 63) - 1
+"""The number of what is valid by all that is known: it has not been stored yet."""
+
+
 class StoredResponse(Struct, eq=False, gc=False):
     """A response, ready to be sent: its head is serialised once.
 
@@ -77,6 +81,12 @@ class StoredResponse(Struct, eq=False, gc=False):
     body: bytes
     terms: Terms
     extent: Extent | None = None
+    tags: tuple[bytes, ...] = ()
+    """By which it can be purged together with others."""
+    number: int = LATEST
+    """Of the purges that it is known to be valid after; the one thing that its storage writes here."""
+    purged: bool = False
+    """It is stale because an operator has purged it so."""
     fresh_until: float = 0.0
     """Reckoned from its terms."""
     _second: int = -1
@@ -125,9 +135,10 @@ class StoredResponse(Struct, eq=False, gc=False):
             + _FIXED
             + sum(getsizeof(part) for part in (terms.etag, terms.last_modified) if part is not None)
             + sum(getsizeof(name) for name in terms.vary)
+            + (getsizeof(self.tags) + sum(map(getsizeof, self.tags)) if self.tags else 0)
         )
 
 
-#: The object (80), its terms (112), two numbers (64), what the allocator adds, and half a tail: not each was used yet.
+#: The object (104), its terms (112), two numbers (64), what the allocator adds, and half a tail: not each was used yet.
 #: Measured as PSS over 100,000 of them on CPython 3.11.
-_FIXED = 360
+_FIXED = 384

@@ -16,6 +16,7 @@ from proxy.policy.forwarding import end_to_end
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing, site_fields, without, without_lifetime
+from proxy.policy.tags import tags_of
 
 #: RFC 5861 §4
 _ERRORS = frozenset({500, 502, 503, 504})
@@ -90,11 +91,13 @@ def _freshen(
             return AskAgain()
         case Store(terms, retention, withheld):
             line, _, _ = stored.head.partition(b"\r\n")
-            raw = without(site_fields(fields.raw, terms, rules, stored.status), withheld)
+            raw = without(site_fields(fields.raw, terms, rules, stored.status), withheld | rules.hidden)
             if b"date" not in fields:
                 raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
-            return Freshen(StoredResponse(stored.status, head, stored.body, terms, stored.extent), retention)
+            tags = tags_of(answer.fields) or stored.tags
+            extent, number = stored.extent, stored.number
+            return Freshen(StoredResponse(stored.status, head, stored.body, terms, extent, tags, number), retention)
         case never:
             assert_never(never)
 

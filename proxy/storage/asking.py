@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -16,7 +17,18 @@ from proxy.storage.codec import DamagedRecordError, Record, decode
 from proxy.storage.guard import Guards
 
 Key = PrimaryKey | VariantKey
-Found = Record | StorageError
+NUMBER_KEY = PrimaryKey(b"purge number")
+"""How many purges there were is kept under this one, as a number; no resource has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeNumber:
+    """The number of the latest purge."""
+
+    number: int
+
+
+Found = Record | PurgeNumber | StorageError
 """What lies under a key; an error where that cannot be known, or is damaged."""
 
 Sought = dict[Key, Found] | StorageError | Coroutine[object, object, dict[Key, Found]]
@@ -123,6 +135,8 @@ class Asking:
 
     def _decoded(self, key: Key, value: Value) -> Found:
         try:
+            if key == NUMBER_KEY and isinstance(value, int):
+                return PurgeNumber(value)
             if not isinstance(value, bytes):
                 raise DamagedRecordError("a number")
             return decode(key, value)

@@ -20,11 +20,12 @@ from msgspec.msgpack import Decoder, Encoder
 
 from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey, VariantKey
+from proxy.policy.purging import Kind, Purge, Rule
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse, Terms
 
-_FORM = b"scp3"
-"""Sitecache page, form 3; what changes the form changes the number, and older ones become misses."""
+_FORM = b"scp4"
+"""Sitecache page, form 4; what changes the form changes the number, and older ones become misses."""
 _SUM = struct.Struct(">I")
 _SIZES = struct.Struct(">III")
 _START = len(_FORM) + _SUM.size
@@ -82,7 +83,16 @@ class GroupMark:
         return cls(UnixTime(nextafter(stored.terms.born, 0)))
 
 
-Record = StoredResponse | VaryIndex | Variant | GroupMark
+@dataclass(frozen=True, slots=True)
+class PurgeNote:
+    """What lies under the number of a purge."""
+
+    begins: int
+    """The number that the counting began with: nothing is known of smaller ones."""
+    purge: Purge
+
+
+Record = StoredResponse | VaryIndex | Variant | GroupMark | PurgeNote
 
 
 # What stands in a record beside its head and body: MessagePack, read in C and with the types that are written here. A
@@ -96,6 +106,8 @@ class _Page(Struct, tag=0, array_like=True, frozen=True, gc=False):
     status: int
     terms: Terms
     extent: tuple[int, int, int] | None
+    number: int
+    tags: tuple[bytes, ...]
 
 
 class _Variant(Struct, tag=1, array_like=True, frozen=True, gc=False):
@@ -104,6 +116,8 @@ class _Variant(Struct, tag=1, array_like=True, frozen=True, gc=False):
     status: int
     terms: Terms
     extent: tuple[int, int, int] | None
+    number: int
+    tags: tuple[bytes, ...]
     generation: bytes
     digest: str
 
@@ -122,26 +136,40 @@ class _Mark(Struct, tag=3, array_like=True, frozen=True, gc=False):
     until: float
 
 
+class _Purge(Struct, tag=4, array_like=True, frozen=True, gc=False):
+    """Of a purge."""
+
+    begins: int
+    soft: bool
+    at: float
+    rules: tuple[tuple[Kind, bytes, bytes], ...]
+
+
+_Meta = _Page | _Variant | _Index | _Mark | _Purge
 _encoder = Encoder()
-_decoder: Decoder[_Page | _Variant | _Index | _Mark] = Decoder(_Page | _Variant | _Index | _Mark)
+_decoder: Decoder[_Meta] = Decoder(_Meta)
 
 
 def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
     """Write a record that is stored under this key."""
     head = body = b""
-    meta: _Page | _Variant | _Index | _Mark
+    meta: _Meta
     match record:
         case StoredResponse():
-            meta = _Page(record.status, record.terms, _numbers(record.extent))
+            meta = _Page(record.status, record.terms, _numbers(record.extent), record.number, record.tags)
             head, body = record.head, record.body
         case Variant(generation, digest, response):
-            meta = _Variant(response.status, response.terms, _numbers(response.extent), generation, digest)
+            extent, number = _numbers(response.extent), response.number
+            meta = _Variant(response.status, response.terms, extent, number, response.tags, generation, digest)
             head, body = response.head, response.body
         case VaryIndex(generation, specs, slots, tags):
             meta = _Index(generation, specs, dict(slots))
             body = tags
         case GroupMark(until):
             meta = _Mark(until)
+        case PurgeNote(begins, purge):
+            rules = tuple((rule.kind, rule.what, rule.host) for rule in purge.rules)
+            meta = _Purge(begins, purge.soft, purge.at, rules)
         case never:
             assert_never(never)
     said = _encoder.encode(meta)
@@ -180,6 +208,8 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
             return VaryIndex(generation, specs, slots, data[body_at:])
         case _Mark(until):
             return GroupMark(UnixTime(_number(until)))
+        case _Purge(begins, soft, at, rules):
+            return PurgeNote(begins, Purge(tuple(Rule(*rule) for rule in rules), soft, UnixTime(_number(at))))
         case never:
             assert_never(never)
 
@@ -189,7 +219,7 @@ def _response(meta: _Page | _Variant, head: bytes, body: bytes) -> StoredRespons
     # Where one of them is not finite, the sum is not.
     _number(terms.born + terms.lifetime + terms.stale_while_revalidate + (terms.stale_if_error or 0.0))
     extent = None if meta.extent is None else _extent(meta.extent, len(body))
-    return StoredResponse(meta.status, head, body, terms, extent)
+    return StoredResponse(meta.status, head, body, terms, extent, meta.tags, meta.number)
 
 
 def _numbers(extent: Extent | None) -> tuple[int, int, int] | None:

@@ -167,6 +167,11 @@ class Guards:
         self._took(operation, started, callers)
         return result
 
+    @property
+    def deadline(self) -> Seconds:
+        """Return how long a request waits for the storage."""
+        return self._patience.deadline
+
     def now(self) -> float:
         """Return the time that a deadline may begin at, by a clock that never goes back."""
         return self._clock()

@@ -38,8 +38,11 @@ class Shelf(Protocol):
     def learn(self, specs: VarySpecs) -> None:
         """Keep what responses vary by."""
 
-    def trusted(self, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
-        """Return a response, unless it may be one of those that were to be forgotten."""
+    def trusted(self, primary: PrimaryKey, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
+        """Return a response as it is after what was purged, unless it may be one of those that were to be forgotten."""
+
+    def learning(self, found: dict[Key, Found], now: UnixTime) -> Coroutine[object, object, bool] | None:
+        """Return what is to be awaited to know what was purged, if so; it tells whether all is known then."""
 
     def mark_of(self, group: PrimaryKey) -> GroupMark | None:
         """Return the mark of a group that is being made known."""
@@ -70,13 +73,17 @@ class Look:
 
     def seen(self, found: dict[Key, Found]) -> Selected:
         """Return what the request selects of what was found; StorageError where that cannot be known."""
+        learning = self.shelf.learning(found, self.now)
+        return self._selected_of(found) if learning is None else self._learnt(learning, found)
+
+    def _selected_of(self, found: dict[Key, Found]) -> Selected:
         shelf, primary = self.shelf, self.primary
         record = found.get(primary)
         if isinstance(record, StorageError):
             raise record
         if isinstance(record, StoredResponse):
             shelf.remember(primary, None)
-            return self.valid(shelf.trusted(record, self.now))
+            return self.valid(shelf.trusted(primary, record, self.now))
         if not isinstance(record, VaryIndex):
             shelf.forget(primary)
             return None
@@ -88,7 +95,7 @@ class Look:
         if missing := [key for key, digest in places if key not in asked and slot_of(record, digest) is not None]:
             return self._seen_with(missing, found)
         variant = selected(record, [(found.get(key), digest) for key, digest in places])
-        return None if variant is None else self.valid(shelf.trusted(variant, self.now))
+        return None if variant is None else self.valid(shelf.trusted(primary, variant, self.now))
 
     def valid(self, stored: StoredResponse | None) -> Selected:
         """Return a response, unless one of its groups has become invalid since; it takes another look to know."""
@@ -102,7 +109,13 @@ class Look:
 
     async def _seen_with(self, missing: Sequence[Key], found: dict[Key, Found]) -> StoredResponse | None:
         self.asked = (*self.asked, *missing)
-        return await settled(self.seen(found | await self.shelf.get(missing)))
+        return await settled(self._selected_of(found | await self.shelf.get(missing)))
+
+    async def _learnt(
+        self, learning: Coroutine[object, object, bool], found: dict[Key, Found]
+    ) -> StoredResponse | None:
+        """Return what the request selects once it is known what was purged; until then nothing is of use."""
+        return await settled(self._selected_of(found)) if await learning else None
 
     async def _valid_in(self, groups: Sequence[PrimaryKey], stored: StoredResponse) -> StoredResponse | None:
         found = await self.shelf.get(groups)

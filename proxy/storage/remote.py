@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,16 +24,18 @@ from proxy.errors import StorageError
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, page_name, variant_key
+from proxy.policy.purging import Purge
 from proxy.policy.stored import StoredResponse
-from proxy.storage.asking import LARGE, Asking, Found, Key
+from proxy.storage.asking import LARGE, NUMBER_KEY, Asking, Found, Key, PurgeNumber
 from proxy.storage.backends.base import Backend
 from proxy.storage.batches import Start
-from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
+from proxy.storage.codec import GroupMark, PurgeNote, Record, Variant, VaryIndex, encode
 from proxy.storage.debts import Debts
 from proxy.storage.guard import Guards, RestingError
-from proxy.storage.looking import Look, settled
 from proxy.storage.leases import Leases
+from proxy.storage.looking import Look, settled
 from proxy.storage.numbers import Numbers, Operation, Room
+from proxy.storage.purges import UNNUMBERED, RemotePurges
 from proxy.storage.responses import Revision, StoredSought, VarySpecs
 from proxy.storage.slots import (
     digest_of,
@@ -118,6 +120,7 @@ class RemoteResponses:
         """Groups that are being made known."""
         self.debts: Debts[Key] = Debts(self._delete, start)
         """What is to be forgotten as soon as the storage can be told so."""
+        self.purges = RemotePurges(backend, guards, self._asking, start)
 
     # What the metrics page reads.
 
@@ -138,8 +141,8 @@ class RemoteResponses:
 
     @property
     def owed(self) -> int:
-        """Deletions that the storage could not be told yet."""
-        return len(self.debts)
+        """Deletions and purges that the storage could not be told yet."""
+        return len(self.debts) + self.purges.owed
 
     @property
     def held(self) -> tuple[int, Bytes] | None:
@@ -166,10 +169,13 @@ class RemoteResponses:
     async def prepare(self) -> None:
         """Learn what responses vary by before the first is asked for; without the storage, nothing is learnt."""
         with suppress(StorageError):
-            values = await self._asking.ask([_USUAL_KEY], _WRITE_DEADLINE)
+            values = await self._asking.ask([_USUAL_KEY, NUMBER_KEY], _WRITE_DEADLINE)
             usual = values.get(_USUAL_KEY)
             if isinstance(usual, VaryIndex):
                 self._usual = usual.specs[:_MOST_USUAL]
+            counted = values.get(NUMBER_KEY)
+            if isinstance(counted, PurgeNumber):
+                await self.purges.learn(counted.number)
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the cache cannot be asked."""
@@ -190,9 +196,9 @@ class RemoteResponses:
         known = self._indexes.get(primary)
         specs = known.specs if known is not None else self._usual if primary not in self._indexes else ()
         if not specs:
-            return Look(self, primary, request, now, (primary,))
+            return Look(self, primary, request, now, (primary, NUMBER_KEY))
         places = self.places(primary, request, specs, known)
-        return Look(self, primary, request, now, dict.fromkeys((primary, *(key for key, _ in places))))
+        return Look(self, primary, request, now, dict.fromkeys((primary, NUMBER_KEY, *(key for key, _ in places))))
 
     def mark_of(self, group: PrimaryKey) -> GroupMark | None:
         """Return the mark of a group that is being made known."""
@@ -204,9 +210,13 @@ class RemoteResponses:
         known = self._indexes.get(primary)
         return () if known is None else known.specs
 
-    def trusted(self, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
-        """Return a response, unless it may be one of those that were to be forgotten."""
-        return stored if self.debts.forgives(stored.terms.born, now) else None
+    def trusted(self, primary: PrimaryKey, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
+        """Return a response as it is after what was purged, unless it may be one of those that were to be forgotten."""
+        return self.purges.judge(primary, stored, now) if self.debts.forgives(stored.terms.born, now) else None
+
+    def learning(self, found: dict[Key, Found], now: UnixTime) -> Coroutine[object, object, bool] | None:
+        """Return what is to be awaited to know what was purged, if so."""
+        return self.purges.learning(found, now)
 
     def places(
         self, primary: PrimaryKey, request: Request, specs: VarySpecs, index: VaryIndex | None
@@ -249,7 +259,7 @@ class RemoteResponses:
             found = await self.get((primary, place))
             variant = tagged(found.get(primary), found.get(place), tag)
             if variant is not None:
-                return await settled(Look(self, primary, request, now, ()).valid(self.trusted(variant, now)))
+                return await settled(Look(self, primary, request, now, ()).valid(self.trusted(primary, variant, now)))
         return None
 
     async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> list[StoredResponse]:
@@ -263,21 +273,30 @@ class RemoteResponses:
             keys = keys_of(primary, record)[: min(most, _MOST_LISTED)]
             variants = await self.get(keys)
             found = variants_of(record, map(variants.get, keys))
-        return [one for one in found if self.trusted(one, now) is not None]
+        judged = [self.trusted(primary, one, now) for one in found]
+        return [one for one in judged if one is not None]
 
     @property
     def _telling_apart(self) -> Distinctions:
         return self._distinctions
 
+    @property
+    def _begun(self) -> int | None:
+        """What is stored is valid after the purge with this number, and the ones before; None: after all of them."""
+        return None
+
     def told_apart_by(self, distinctions: Distinctions) -> RemoteResponses:
         """Return the same stored responses, with these distinctions."""
-        return _ToldApart(self, distinctions)
+        return _Alike(self, distinctions, self._begun)
 
     # What is to be there.
 
     def begun(self) -> RemoteResponses:
-        """What another proxy makes invalid meanwhile is not known here."""
-        return self
+        """Return the same for what the origin is asked for now: what is purged from now on is not stored by it.
+
+        What another proxy makes invalid otherwise is not known here.
+        """
+        return _Alike(self, self._telling_apart, self.purges.number)
 
     def accepts(self, primary: Key) -> bool:
         """Tell whether something would be stored under this key now, as far as that is known."""
@@ -297,6 +316,7 @@ class RemoteResponses:
         timeout = Seconds(until - now)
         if not self.accepts(primary):
             return False
+        self._number(stored)
         for group in groups_of(primary, request, stored):
             # What is to be forgotten of a group must be so first.
             if group not in self._marking and group not in self.debts:
@@ -317,6 +337,13 @@ class RemoteResponses:
         self._write(primary, index, Seconds(timeout + _INDEX_LONGER))
         self._write(place, Variant(index.generation, digest, stored), timeout)
         return True
+
+    def _number(self, stored: StoredResponse) -> None:
+        """Give a response the number that it is valid after, or have it wait for one."""
+        if self._begun is not None:
+            stored.number = min(stored.number, self._begun or UNNUMBERED)
+        elif self.purges.number:
+            stored.number = min(stored.number, self.purges.number)
 
     def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
         """Begin to look at what the request selects and to store what follows; other proxies may come between."""
@@ -354,6 +381,13 @@ class RemoteResponses:
         self._marking.pop(group, None)
         self._write(group, GroupMark(now), _GROUP_TIMEOUT)
 
+    async def purge(self, purge: Purge, *, alone: bool) -> str | None:
+        """Purge what is stored, for everybody who uses the storage."""
+        if alone:
+            self.purges.owe(purge)
+            return None
+        return await self.purges.purge(purge)
+
     async def _mark(self, group: PrimaryKey, mark: GroupMark) -> None:
         """Make a group known that is not; who knows it already knows better."""
         name = self._asking.name(group)
@@ -368,7 +402,7 @@ class RemoteResponses:
     @property
     def is_busy(self) -> bool:
         """Tell whether there is something that the storage is still to be told."""
-        return bool(self._writing or self.debts or self._marking or self._revising)
+        return bool(self._writing or self._marking or self._revising or self.owed)
 
     async def finish(self) -> None:
         """Let what is on its way arrive, and tell the storage for the last time what is to be forgotten."""
@@ -379,8 +413,8 @@ class RemoteResponses:
                     self._written.clear()
                     await self._written.wait()
             async with asyncio.timeout(_WRITE_DEADLINE):
-                unsaid = len(self.debts)
-                unsaid = await self.debts.pay()
+                unsaid = self.owed
+                unsaid = await self.debts.pay() + await self.purges.pay()
         if unsaid:
             _log.warning("%d invalidations did not reach the storage: it may serve those pages while fresh", unsaid)
 
@@ -444,12 +478,19 @@ class RemoteResponses:
         size = _size(write.record)
         self._on_its_way += size
         try:
+            await self._numbered(write.record)
             data = await asyncio.to_thread(encode, key, write.record) if size > LARGE else encode(key, write.record)
             work = partial(self._backend.set, name, data, write.timeout)
             if not await self._guards.run(Operation.SET, server, work, _WRITE_DEADLINE):
                 self._guards.refused(len(data))
         finally:
             self._on_its_way -= size
+
+    async def _numbered(self, record: Record) -> None:
+        """Wait for the number of a response, if nothing was known of any when it was to be stored."""
+        stored = record.response if isinstance(record, Variant) else record
+        if isinstance(stored, StoredResponse) and stored.number >= UNNUMBERED:
+            stored.number = await self.purges.number_of(stored, stored.terms.born)
 
     async def _delete(self, keys: list[Key]) -> list[Key]:
         """Forget what lies under these keys; return those of which the storage could be told."""
@@ -466,18 +507,23 @@ class RemoteResponses:
         return done
 
 
-class _ToldApart(RemoteResponses):
-    """The stored responses of another, with distinctions of its own; whatever changes, changes for both."""
+class _Alike(RemoteResponses):
+    """The stored responses of another, with something of its own; whatever changes, changes for both."""
 
-    __slots__ = ("_own",)
+    __slots__ = ("_own", "_since")
 
-    def __init__(self, other: RemoteResponses, distinctions: Distinctions) -> None:
+    def __init__(self, other: RemoteResponses, distinctions: Distinctions, begun: int | None) -> None:
         self.__dict__ = other.__dict__
         self._own = distinctions
+        self._since = begun
 
     @property
     def _telling_apart(self) -> Distinctions:
         return self._own
+
+    @property
+    def _begun(self) -> int | None:
+        return self._since
 
 
 def _size(record: Record) -> int:
@@ -486,7 +532,7 @@ def _size(record: Record) -> int:
             return len(record.body)
         case Variant():
             return len(record.response.body)
-        case VaryIndex() | GroupMark():
+        case VaryIndex() | GroupMark() | PurgeNote():
             return 0
         case never:
             assert_never(never)

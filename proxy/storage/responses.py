@@ -17,11 +17,12 @@ from proxy.errors import StorageError
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, VariantKey, variant_key
+from proxy.policy.purging import Purge, PurgeLog
 from proxy.policy.stored import StoredResponse, shared
 from proxy.policy.variants import offered, offered_tag
 from proxy.storage.codec import GroupMark
 from proxy.storage.leases import Leases
-from proxy.storage.memory import PageMemory
+from proxy.storage.memory import Kept, PageMemory
 
 _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
@@ -46,6 +47,7 @@ class Responses(Protocol):
 
     immediate: bool
     """``select`` knows the answer; else ``look`` has to be waited for, and ``seek`` does so without a task."""
+
     leases: Leases | None
     """By which workers that share a cache know what others are asking the origin for; None: they do not."""
 
@@ -79,7 +81,7 @@ class Responses(Protocol):
     def begun(self) -> Responses:
         """Return the same for what the origin is asked for now.
 
-        Where others store too, nothing is stored by it that one of them has made invalid since.
+        Nothing is stored by it that was purged since, nor, where others store too, what one of them has made invalid.
         """
 
     def accepts(self, primary: PrimaryKey) -> bool:
@@ -101,6 +103,13 @@ class Responses(Protocol):
 
     def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
         """Forget every stored response in the group that was generated until now (RFC 9875)."""
+
+    async def purge(self, purge: Purge, *, alone: bool) -> str | None:
+        """Purge what is stored until now; return why others who store in the same place could not be told, if so.
+
+        Where they could not, this process goes by it, and they are told later. Where it is ``alone`` with it they are
+        not told at all: somebody else has done so, or has tried to.
+        """
 
 
 class _Grouped(Struct, eq=False, gc=False):
@@ -147,8 +156,14 @@ class Immediate:
 class MemoryResponses(Immediate):
     """Stored responses in process memory, held as they are sent."""
 
-    def __init__(self, memory: PageMemory, distinctions: Distinctions, max_variants: int) -> None:
+    def __init__(
+        self, memory: PageMemory, distinctions: Distinctions, max_variants: int, log: PurgeLog | None = None
+    ) -> None:
+        """``log`` knows what was purged of this memory."""
         self._memory = memory
+        self._log = log or PurgeLog()
+        self._begun: int | None = None
+        """What is stored is valid after the purge with this number, and the ones before; None: after all of them."""
         self._kept = memory.kept
         self._distinctions = distinctions
         self._max_variants = max_variants
@@ -165,10 +180,11 @@ class MemoryResponses(Immediate):
         kept.used = True
         held = kept.value
         if type(held) is StoredResponse:
-            return held
+            # One comparison, unless something was purged since it was looked at last.
+            return held if held.number == self._log.number else self._judged(primary, kept, held, now)
         if isinstance(held, _Variants):
             return self._variant(held, primary, request, now)
-        return self._valid(held, now)
+        return self._valid(primary, kept, now)
 
     def _variant(self, held: _Variants, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         part: StoredResponse | None = None
@@ -177,21 +193,39 @@ class MemoryResponses(Immediate):
             if key not in held.keys:
                 # One of a former list, which was evicted before it, may lie there: nobody could invalidate it.
                 continue
-            variant = self._valid(self._memory.peek(key, now), now)
+            variant = self._valid(primary, self._found(key, now), now)
             if variant is not None:
                 if variant.extent is None:
                     return variant
                 part = part or variant
         return part
 
-    def _valid(self, held: object, now: UnixTime) -> StoredResponse | None:
-        """Return a response that lies here, unless one of its groups has become invalid since."""
+    def _found(self, key: PrimaryKey | VariantKey, now: UnixTime) -> Kept | None:
+        """Return what lies under a key and counts as used, with what is known of its use."""
+        return None if self._memory.peek(key, now) is None else self._kept.get(key)
+
+    def _valid(self, primary: PrimaryKey, kept: Kept | None, now: UnixTime) -> StoredResponse | None:
+        """Return a response that lies here, unless it was purged or one of its groups has become invalid since."""
+        held = None if kept is None else kept.value
         if isinstance(held, _Grouped):
-            response = held.response
             marks = [self._memory.peek(group, now) for group in held.groups]
-            known = all(isinstance(mark, GroupMark) and mark.until < response.terms.born for mark in marks)
-            return response if known else None
-        return held if isinstance(held, StoredResponse) else None
+            born = held.response.terms.born
+            if not all(isinstance(mark, GroupMark) and mark.until < born for mark in marks):
+                return None
+            held = held.response
+        return self._judged(primary, kept, held, now) if kept and isinstance(held, StoredResponse) else None
+
+    def _judged(self, primary: PrimaryKey, kept: Kept, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
+        """Return a response as it is after all purges, and have it lie here like that."""
+        judged = self._log.judge(primary, stored, now)
+        if judged is None:
+            self._memory.drop(kept.key)
+        elif judged is not stored:
+            if isinstance(kept.value, _Grouped):
+                kept.value.response = judged
+            else:
+                kept.value = judged
+        return judged
 
     def _grouped(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, now: UnixTime
@@ -215,7 +249,7 @@ class MemoryResponses(Immediate):
         held = self._memory.peek(primary, now)
         if isinstance(held, _Variants):
             return held.specs
-        return () if self._valid(held, now) is None else ((),)
+        return () if self._valid(primary, self._kept.get(primary), now) is None else ((),)
 
     def tags(self, primary: PrimaryKey, now: UnixTime) -> Sequence[bytes]:
         """Return the tags by which the origin may name a variant of the resource."""
@@ -230,29 +264,32 @@ class MemoryResponses(Immediate):
         """Return the variants that the origin may be asked about, each with its tag, the latest first."""
         held = self._memory.peek(primary, now)
         for key in reversed(held.keys) if isinstance(held, _Variants) else ():
-            variant = self._valid(self._memory.peek(key, now), now)
+            variant = self._valid(primary, self._found(key, now), now)
             tag = None if variant is None else offered_tag(variant)
             if variant is not None and tag is not None:
                 yield tag, variant
 
     async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> Sequence[StoredResponse]:
         """Return the resource's stored responses; none of them counts as used for it."""
-        held = self._lying(primary, now)
-        lying = [self._lying(key, now) for key in reversed(held.keys)] if isinstance(held, _Variants) else [held]
-        found = [one for one in (self._valid(each, now) for each in lying) if one is not None]
+        kept = self._lying(primary, now)
+        held = None if kept is None else kept.value
+        lying = [self._lying(key, now) for key in reversed(held.keys)] if isinstance(held, _Variants) else [kept]
+        found = [one for one in (self._valid(primary, each, now) for each in lying) if one is not None]
         return found[:most]
 
-    def _lying(self, key: PrimaryKey | VariantKey, now: UnixTime) -> object | None:
+    def _lying(self, key: PrimaryKey | VariantKey, now: UnixTime) -> Kept | None:
         kept = self._kept.get(key)
-        return None if kept is None or kept.until <= now else kept.value
+        return None if kept is None or kept.until <= now else kept
 
     def told_apart_by(self, distinctions: Distinctions) -> MemoryResponses:
         """Return the same memory, with these distinctions."""
-        return MemoryResponses(self._memory, distinctions, self._max_variants)
+        return MemoryResponses(self._memory, distinctions, self._max_variants, self._log)
 
     def begun(self) -> MemoryResponses:
-        """Nobody else stores here."""
-        return self
+        """Return the same for what the origin is asked for now: what is purged from now on is not stored by it."""
+        begun = MemoryResponses(self._memory, self._distinctions, self._max_variants, self._log)
+        begun._begun = self._log.number
+        return begun
 
     def accepts(self, primary: PrimaryKey) -> bool:
         """Memory always does."""
@@ -263,6 +300,10 @@ class MemoryResponses(Immediate):
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, until: UnixTime, now: UnixTime
     ) -> bool:
         """Store a response in the place of the one it replaces."""
+        log = self._log
+        stored.number = min(stored.number, log.number if self._begun is None else self._begun)
+        if log.judge(primary, stored, now) is not stored:
+            return False
         spec = stored.terms.vary
         kept_as = self._grouped(primary, request, stored, now)
         if not spec:
@@ -312,6 +353,11 @@ class MemoryResponses(Immediate):
     def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
         """Forget every stored response in the group, however many they are, by one mark."""
         self._mark(group, GroupMark(now))
+
+    async def purge(self, purge: Purge, *, alone: bool) -> None:
+        """Purge what is stored; each process has a memory of its own."""
+        del alone
+        self._log.add(purge)
 
 
 class NoResponses(Immediate):
@@ -384,3 +430,7 @@ class NoResponses(Immediate):
     def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
         """There is nothing in it."""
         del group, now
+
+    async def purge(self, purge: Purge, *, alone: bool) -> None:
+        """There is nothing."""
+        del purge, alone

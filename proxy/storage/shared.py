@@ -15,9 +15,11 @@ from proxy.errors import StorageError
 from proxy.message.heads import Request
 from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, variant_key
+from proxy.policy.purging import Purge
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.shared_change import Change
 from proxy.storage.backends.shared_file import BusyError
+from proxy.storage.backends.shared_marks import PURGES
 from proxy.storage.backends.shared_record import Kind
 from proxy.storage.backends.shared_store import SharedStore
 from proxy.storage.codec import GroupMark, Variant, VaryIndex, encode
@@ -25,6 +27,7 @@ from proxy.storage.later import BRIEFLY, LARGE, Key, Later
 from proxy.storage.numbers import Failure, Numbers, Room
 from proxy.storage.ready import Known, Ready
 from proxy.storage.responses import Immediate, Revision, VarySpecs
+from proxy.storage.shared_purges import SharedPurges
 from proxy.storage.shared_storing import Storing, Terms, What
 from proxy.storage.slots import (
     digest_of,
@@ -66,6 +69,8 @@ class SharedResponses(Immediate):
         self._kept = self._ready.kept
         self._serials = self._ready.serials
         self._uses = self._ready.uses
+        self._purges = SharedPurges(store)
+        self._words = store.file.marks.words
         self._since: int | None = None
         """What is stored is outdated where its resource was invalidated after this change."""
 
@@ -77,7 +82,8 @@ class SharedResponses(Immediate):
         # What is on its way to the storage counts before what lies there.
         if kept is not None and kept.until > now and not self._waiting:
             known: Known = kept.value  # type: ignore[assignment]  # nothing else is put there
-            if self._serials[known.bucket] == known.seen and known.plain is not None:
+            is_judged = known.judged == self._words[PURGES]
+            if is_judged and self._serials[known.bucket] == known.seen and known.plain is not None:
                 kept.used = True
                 if not self._uses[known.bucket]:
                     self._uses[known.bucket] = 1
@@ -95,17 +101,20 @@ class SharedResponses(Immediate):
             record = selected(record, found)
         if not isinstance(record, StoredResponse):
             return None
-        return self._valid(primary, request, record, now)
+        valid = self._valid(primary, request, record, now)
+        if valid is record:
+            self._ready.judged(primary, record, self._purges.seen)
+        return valid
 
     def _valid(
         self, primary: PrimaryKey, request: Request, stored: StoredResponse, now: UnixTime
     ) -> StoredResponse | None:
-        """Return a response, unless one of its groups has become invalid since."""
+        """Return a response as it is after all purges, unless one of its groups has become invalid since."""
         for group in groups_of(primary, request, stored):
             mark = self._peek(group, now)
             if not isinstance(mark, GroupMark) or mark.until >= stored.terms.born:
                 return None
-        return stored
+        return self._purges.judge(primary, stored, now)
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return what ``select`` returns now."""
@@ -134,10 +143,13 @@ class SharedResponses(Immediate):
         """Return the resource's stored responses."""
         record = self._peek(primary, now)
         if isinstance(record, StoredResponse):
-            return [record]
-        if not isinstance(record, VaryIndex):
+            found = [record]
+        elif isinstance(record, VaryIndex):
+            found = variants_of(record, [self._peek(key, now) for key in keys_of(primary, record)[:most]])
+        else:
             return ()
-        return variants_of(record, [self._peek(key, now) for key in keys_of(primary, record)[:most]])
+        judged = [self._purges.judge(primary, one, now) for one in found]
+        return [one for one in judged if one is not None]
 
     def told_apart_by(self, distinctions: Distinctions) -> SharedResponses:
         """Return the same stored responses, with these distinctions."""
@@ -192,6 +204,8 @@ class SharedResponses(Immediate):
         groups = [self._ready.at(key) for key in groups_of(primary, request, stored)]
         what = What(primary, stored, until, digest, self._max_variants)
         since = self._store.number() if self._since is None else self._since
+        # Changes have their numbers in one row with purges.
+        stored.number = min(stored.number, since)
         return Storing(what, groups, self._ready.at, Terms(since, self._store.limits, now))
 
     def revise(self, primary: PrimaryKey, request: Request, revision: Revision, now: UnixTime) -> None:
@@ -250,6 +264,11 @@ class SharedResponses(Immediate):
         self._later.forget(
             group, place.name, lambda change: change.put(place.name, place.data, Kind.RESPONSE, written, _FOREVER)
         )
+
+    async def purge(self, purge: Purge, *, alone: bool) -> None:
+        """Purge what is stored, for all workers at once."""
+        if not alone:
+            await self._purges.purge(purge)
 
     # From one configuration to the next, and to the end.
 

@@ -14,7 +14,7 @@ from proxy.errors import StorageError
 from proxy.policy.key import PrimaryKey, VariantKey
 from proxy.policy.stored import StoredResponse
 from proxy.policy.variants import MOST_OFFERED, offered, offered_tag
-from proxy.storage.codec import Record, Tagged, Variant, VaryIndex, read_tags, write_tags
+from proxy.storage.codec import Tagged, Variant, VaryIndex, read_tags, write_tags
 
 _MOST_SPECS = 4
 """Different Vary fields remembered for one URL; an origin that has more is not consistent."""
@@ -66,9 +66,7 @@ def place_of(primary: PrimaryKey, tag: bytes, index: VaryIndex, most: int) -> Va
     return None if variant is None else slot_key(primary, variant, index, most)
 
 
-def tagged(
-    index: Record | StorageError | None, record: Record | StorageError | None, tag: bytes
-) -> StoredResponse | None:
+def tagged(index: object, record: object, tag: bytes) -> StoredResponse | None:
     """Return the variant that lies in a slot, where it is of this index and still has that tag."""
     if not isinstance(index, VaryIndex) or not isinstance(record, Variant) or record.generation != index.generation:
         return None
@@ -80,12 +78,12 @@ def keys_of(primary: PrimaryKey, index: VaryIndex) -> list[VariantKey]:
     return [VariantKey(b"slot %d of %b" % (slot, primary)) for slot in reversed(list(index.slots.values()))]
 
 
-def variants_of(index: VaryIndex, found: Iterable[Record | StorageError | None]) -> list[StoredResponse]:
+def variants_of(index: VaryIndex, found: Iterable[object]) -> list[StoredResponse]:
     """Return what lies in the slots and is of this index."""
     return [one.response for one in found if isinstance(one, Variant) and one.generation == index.generation]
 
 
-def selected(index: VaryIndex, found: Iterable[tuple[Record | StorageError | None, str]]) -> StoredResponse | None:
+def selected(index: VaryIndex, found: Iterable[tuple[object, str]]) -> StoredResponse | None:
     """Return the first that is the variant with that digest, a complete one before a part.
 
     StorageError when there is none, and one cannot be known.

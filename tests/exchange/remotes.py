@@ -15,6 +15,7 @@ from proxy.storage.guard import Guards, Patience
 from proxy.storage.remote import RemoteResponses
 from tests.exchange.making import Clock
 
+PURGES = f"page.{b'purge '.hex()}"
 _TASKS: set[asyncio.Task[None]] = set()
 
 
@@ -32,6 +33,11 @@ class Counting(LocMemCache):
         super().__init__(clock or Clock(), max_entries=None)
         self.trips: list[list[str]] = []
         """The keys of each look-up."""
+
+    @property
+    def pages(self) -> dict[str, Value]:
+        """What is kept, but for what was purged."""
+        return {key: slot[0] for key, slot in self._slots.items() if not key.startswith(PURGES)}
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         keys = list(keys)

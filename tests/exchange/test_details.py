@@ -38,6 +38,7 @@ class Row:
     after: float = 0
     storage: Responses | None = None
     route: dict[str, bool] = field(default_factory=dict)
+    purge: Purge | None = None
 
 
 ROWS = {
@@ -67,6 +68,7 @@ ROWS = {
     Detail.TOO_LARGE: lambda: Row(answer=whole(FRESH, body=b"x" * 1001)),
     Detail.UNDELIMITED: lambda: Row(answer=whole(FRESH, framing=UNTIL_CLOSE)),
     Detail.NO_CACHE: lambda: Row(answer=whole(TAG, status=304), before=["cache-control: no-cache", TAG]),
+    Detail.PURGED: lambda: Row(answer=whole(FRESH), before=[FRESH], purge=Purge((Rule(Kind.ALL),), soft=True)),
     Detail.STALE_WHILE_REVALIDATE: lambda: Row(
         answer=whole(FRESH), before=["cache-control: max-age=60, stale-while-revalidate=9"], after=61
     ),
@@ -97,6 +99,8 @@ async def test_the_field_the_counters_and_the_log_say_the_same(detail: Detail) -
         bench.give(whole(*row.before))
         await bench.get()
         bench.clock.turn(row.after)
+    if row.purge is not None:
+        await bench.responses.purge(row.purge, alone=False)
     if row.answer is not None:
         bench.give(row.answer)
     body = coming().body if row.asked.framing is CHUNKED else None

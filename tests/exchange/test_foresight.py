@@ -16,7 +16,7 @@ from tests.exchange.test_details import FRESH, ROWS, TAG
 FORESEEN = (
     *(Detail.HOST_NOT_ALLOWED, Detail.ROUTE, Detail.UPGRADE, Detail.PRECONDITION, Detail.REQUEST_BODY),
     *(Detail.REQUEST_NO_CACHE, Detail.REQUEST_MAX_AGE, Detail.REQUEST_MIN_FRESH, Detail.ONLY_IF_CACHED),
-    *(Detail.STORAGE_FAILED, Detail.STORAGE_DAMAGED, Detail.NO_CACHE),
+    *(Detail.STORAGE_FAILED, Detail.STORAGE_DAMAGED, Detail.NO_CACHE, Detail.PURGED),
     *(Detail.STALE_WHILE_REVALIDATE, Detail.MAX_STALE),
 )
 
@@ -33,6 +33,8 @@ async def test_what_is_foreseen_is_done(detail: Detail) -> None:
         bench.give(whole(*row.before))
         await bench.get()
         bench.clock.turn(row.after)
+    if row.purge is not None:
+        await bench.responses.purge(row.purge, alone=False)
     before = (bench.times_asked, len(bench.entries))
     seen = await see(bench, row.asked)
     assert (bench.times_asked, len(bench.entries)) == before

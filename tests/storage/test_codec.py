@@ -150,7 +150,7 @@ def test_a_record_that_was_changed_is_damaged(mutation: tuple[bytes, bytes]) -> 
 
 def sealed(rest: bytes) -> bytes:
     """Return a record with this inside, and the checksum that belongs to it: somebody knows how they are written."""
-    return b"scp3" + crc32(rest).to_bytes(4) + rest
+    return b"scp4" + crc32(rest).to_bytes(4) + rest
 
 
 @given(st.binary(max_size=80))

@@ -34,6 +34,11 @@ from proxy.storage.backends.shared_record import (
 from proxy.storage.numbers import Room
 
 _PAGE = 4096
+PURGED_KEY = b"purged"
+"""Under it lies the place of the latest purge that is not kept any more."""
+_PURGE = b"purge "
+#: The trees, and what else lies beside the purges, are not more than that.
+_NO_PURGES = 16
 NUMBER_KEY = b"number"
 """Under it lies the number that was given out last."""
 STEP = 48
@@ -101,6 +106,16 @@ class Change:
         number = int.from_bytes(self._txn.get(NUMBER_KEY) or b"", "big") + 1
         self._txn.put(NUMBER_KEY, number.to_bytes(8, "big"))
         return number
+
+    def note_purge(self, data: bytes, most: int) -> None:
+        """Note a purge under the next number, and of so many no longer the oldest: what is older than it is gone."""
+        self._txn.put(purge_place(self.next_number()), data)
+        if self._txn.stat()["entries"] <= most + _NO_PURGES:
+            return
+        with self._txn.cursor() as cursor:
+            if cursor.set_range(purge_place(0)):
+                self._txn.put(PURGED_KEY, bytes(cursor.key()))
+                cursor.delete()
 
     # What is to be there.
 
@@ -311,6 +326,16 @@ class Change:
 def outdated(stamp: bytes | None, since: int) -> bool:
     """Tell whether a stamp is later than a number."""
     return stamp is not None and int.from_bytes(stamp, "big") > since
+
+
+def purge_place(number: int) -> bytes:
+    """Return where the purge with this number lies."""
+    return _PURGE + number.to_bytes(8, "big")
+
+
+def purge_number(place: bytes) -> int | None:
+    """Return the number of the purge that lies there; None for anything else."""
+    return int.from_bytes(place.removeprefix(_PURGE), "big") if place.startswith(_PURGE) else None
 
 
 def _place(number: int) -> bytes:

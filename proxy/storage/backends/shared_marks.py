@@ -24,9 +24,9 @@ _LAST = (1 << 32) - 1
 _FINGER = 16
 
 # Words of the head.
-_FORM_AT, NUMBER, ENTRIES, BYTES, EVICTED, FITS = range(6)
+_FORM_AT, NUMBER, ENTRIES, BYTES, EVICTED, FITS, PURGES = range(7)
 """Which file holds the values, how many there are, what they take, how many were evicted; and how large it may be
-after the disk was full: 0 is as large as it is meant to be."""
+after the disk was full: 0 is as large as it is meant to be. The last one changes with each purge."""
 
 
 class Marks:

@@ -22,9 +22,19 @@ import lmdb
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
 from proxy.storage.backends.limits import Limits
-from proxy.storage.backends.shared_change import NUMBER_KEY, STEP, Ahead, Change, FullError, outdated
+from proxy.storage.backends.shared_change import (
+    NUMBER_KEY,
+    PURGED_KEY,
+    STEP,
+    Ahead,
+    Change,
+    FullError,
+    outdated,
+    purge_number,
+    purge_place,
+)
 from proxy.storage.backends.shared_file import BROKEN, Environment, SharedFile, first_of
-from proxy.storage.backends.shared_marks import BYTES, ENTRIES, FITS, bucket_of
+from proxy.storage.backends.shared_marks import BYTES, ENTRIES, FITS, PURGES, bucket_of
 from proxy.storage.backends.shared_record import (
     BrokenValueError,
     Entry,
@@ -105,6 +115,20 @@ class SharedStore:
     def number(self) -> int:
         """Return the number that was given out last: what happens from now on has a larger one."""
         return self._reading(lambda _, txn: int.from_bytes(txn.get(NUMBER_KEY) or b"", "big")) or 0
+
+    def purges(self, after: int) -> tuple[int, list[tuple[int, bytes]]]:
+        """Return what was purged after this number, each with its own; and the number before which all is gone."""
+
+        def work(_: Environment, txn: lmdb.Transaction[bytes]) -> tuple[int, list[tuple[int, bytes]]]:
+            found: list[tuple[int, bytes]] = []
+            with txn.cursor() as cursor:
+                more = cursor.set_range(purge_place(after + 1))
+                while more and (number := purge_number(bytes(cursor.key()))) is not None:
+                    found.append((number, bytes(cursor.value())))
+                    more = cursor.next()
+            return purge_number(txn.get(PURGED_KEY) or b"") or 0, found
+
+        return self._reading(work) or (0, [])
 
     def keys(self, after: bytes, most: int) -> list[tuple[bytes, bytes]]:
         """Return names and keys, in the order of the names, so many of them and those behind ``after``."""
@@ -261,6 +285,15 @@ class SharedStore:
                 # The disk is full, so that not even room can be made. The next file is to fit.
                 self.file.marks.words[FITS] = os.stat(at.env.path()).st_size * 3 // 4
                 self.file.begin_anew(at, error)
+
+    def purge(self, data: bytes, most: int) -> None:
+        """Note a purge, and so many of the latest, where all processes look; StorageError when that cannot be done."""
+        with self.file.locked(PATIENCE):
+            words = self.file.marks.words
+            try:
+                self.change(lambda change: change.note_purge(data, most))
+            finally:
+                words[PURGES] += 1
 
     def give_up(self, why: object) -> None:
         """Forget every value, where one that must be forgotten cannot be: nothing old is to be served."""
