@@ -75,11 +75,17 @@ bench-micro: ## instructions for each exchange and step, to compare two commits 
 	@tests/install-packages valgrind=valgrind
 	$(python) -m tests.bench.instructions $(ARGS)
 
+.PHONY: native
+native: check-environment ## the wheel for this machine with the hot modules compiled, in dist and in .venv-native (needs a C compiler)
+	$(python) deploy/native.py
+	$(python) -m venv .venv-native
+	.venv-native/bin/python -m pip --disable-pip-version-check install --quiet --force-reinstall --constraint deploy/requirements.lock dist/sitecache-*-cp3*.whl
+
 .PHONY: lock
 lock: ## write the locked versions anew
 	deploy/lock
 
 .PHONY: clean
 clean: ## remove what these commands made
-	rm -rf .venv build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-native build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

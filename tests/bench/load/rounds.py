@@ -23,8 +23,8 @@ FEW = 0.001
 #: Of stores outside the process, which are passed over where they do not answer in time.
 FEW_PASSED_OVER = 0.01
 CEILING = "ceiling"
-PEERS = ("sitecache", "nginx", "nginx-debian", "varnish", "haproxy")
-NGINX = ("sitecache", "nginx", "nginx-debian")
+PEERS = ("sitecache", "sitecache-native", "nginx", "nginx-debian", "varnish", "haproxy")
+NGINX = ("sitecache", "sitecache-native", "nginx", "nginx-debian")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ NGINX_FILES += " proxy_max_temp_file_size 0;"
 #: ... and what Debian's nginx.conf says.
 NGINX_FILES_DEBIAN = "sendfile on; tcp_nopush on;"
 SHARED = "proxy.storage.backends.shared"
+#: Has sitecache with its hot modules compiled, where `make native` has made it.
+NATIVE = HERE.parents[2] / ".venv-native/bin/python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,14 @@ class Server:
     """which of STORES it needs beside it"""
     module: str = ""
     """which module of ours it needs"""
+    program: Path | None = None
+    """which program that is not made by itself"""
 
     @property
     def is_there(self) -> bool:
         """Whether it has been built."""
+        if self.program is not None and not self.program.exists():
+            return False
         return not self.module or find_spec(self.module) is not None
 
 
@@ -113,8 +119,17 @@ def _haproxy(place: Place) -> list[str]:
 
 
 def _sitecache(place: Place) -> list[str]:
+    return [sys.executable, "-m", *_serving(place)]
+
+
+def _native(place: Place) -> list[str]:
+    # Without -P it would take the sources in the working directory.
+    return [str(NATIVE), "-P", "-m", *_serving(place)]
+
+
+def _serving(place: Place) -> list[str]:
     return [
-        *(sys.executable, "-m", "proxy", "serve", "--upstream", f"http://127.0.0.1:{place.origin}"),
+        *("proxy", "serve", "--upstream", f"http://127.0.0.1:{place.origin}"),
         *("--listen", f"127.0.0.1:{place.port}", "--admin", "off"),
     ]
 
@@ -196,6 +211,7 @@ SERVERS = {
     "nginx-debian": Server(_nginx_debian, lambda: program_version("nginx", "-v")),
     "varnish": Server(_varnish, lambda: program_version("varnishd", "-V")),
     "haproxy": Server(_haproxy, lambda: program_version("haproxy", "-v")),
+    "sitecache-native": Server(_native, own_version, program=NATIVE),
     "sitecache-shared": Server(keeping_in(shared), own_version, module=SHARED),
     "sitecache-redis": Server(keeping_in(_redis), STORES["redis"].version, store="redis"),
     "sitecache-memcached": Server(keeping_in(_memcached), STORES["memcached"].version, store="memcached"),
