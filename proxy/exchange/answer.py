@@ -7,6 +7,7 @@ the head of the response is known; the body then flows by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -34,7 +35,7 @@ from proxy.policy.ranges import Part
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.storage.looking import settled
-from proxy.storage.responses import StoredSought
+from proxy.storage.responses import NotAtHand, StoredSought
 
 _Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
@@ -93,7 +94,11 @@ class Driver:
             # The log has how long each took.
             self._seek(Exchange(request, client, now, asked, primary, route), plainly=not self._counters.logs)
             return
-        stored = responses.select(primary, request, now)
+        try:
+            stored = responses.select(primary, request, now)
+        except NotAtHand:
+            self._seek(Exchange(request, client, now, asked, primary, route), plainly=False)
+            return
         reuse = decide_reuse(request, asked, stored, now, rules)
         if type(reuse) is Serve and reuse.stale is None:
             found = reuse.stored
@@ -124,10 +129,11 @@ class Driver:
             return
         exchange = Exchange(request, client, now, terms_asked(request, route.rules), route.key(request), route)
         if route.responses.immediate:
-            stored = route.responses.select(exchange.primary, request, now)
-            self._go_on(exchange, decide_reuse(request, exchange.asked, stored, now, route.rules), now)
-        else:
-            self._seek(exchange, plainly=False)
+            with suppress(NotAtHand):
+                stored = route.responses.select(exchange.primary, request, now)
+                self._go_on(exchange, decide_reuse(request, exchange.asked, stored, now, route.rules), now)
+                return
+        self._seek(exchange, plainly=False)
 
     def _seek(self, exchange: Exchange, *, plainly: bool) -> None:
         """Look for what has to be waited for, without a task: a hit needs none, and may be counted as a plain one."""

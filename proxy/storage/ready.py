@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
@@ -14,11 +15,12 @@ from proxy.policy.key import PrimaryKey
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.shared_marks import bucket_of
 from proxy.storage.backends.shared_record import Entry, Kind, name_of
-from proxy.storage.backends.shared_store import SharedStore
+from proxy.storage.backends.shared_store import Read, SharedStore, Unread
 from proxy.storage.codec import DamagedRecordError, GroupMark, PurgeNote, Record, Variant, VaryIndex, decode
-from proxy.storage.later import Key, Later
+from proxy.storage.later import LARGE, Key, Later
 from proxy.storage.memory import PageMemory
 from proxy.storage.numbers import Failure, Numbers
+from proxy.storage.responses import NotAtHand
 from proxy.storage.shared_storing import Place
 
 #: The share of MAX_BYTES that each worker may keep in its form for sending, and the bounds of that.
@@ -27,6 +29,14 @@ _LEAST = 2 * 2**20
 _MOST = 64 * 2**20
 #: What a record takes beside itself in that memory.
 _KNOWN_BYTES = 120
+
+
+class NotAtHandError(NotAtHand):
+    """What lies under this key has to be brought first."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__()
+        self.key = key
 
 
 class Known(Struct, eq=False, gc=False):
@@ -40,6 +50,8 @@ class Known(Struct, eq=False, gc=False):
     """Its own."""
     plain: StoredResponse | None
     """The record, where that is all there is to ask."""
+    judged: int = -1
+    """What the marks said of purges when it was found valid."""
 
 
 def ready_bytes(most: int) -> Bytes:
@@ -71,7 +83,10 @@ class Ready:
         """What became of what the cache was asked."""
 
     def peek(self, key: Key, now: UnixTime) -> Record | None:
-        """Return what lies under a key, read again only where something in its bucket has changed."""
+        """Return what lies under a key, read again only where something in its bucket has changed.
+
+        NotAtHandError when it is so large that reading it would keep the event loop: ``bring`` reads it then.
+        """
         if self._later.waiting:
             waits, record = self._later.find(key)
             if waits:
@@ -96,22 +111,42 @@ class Ready:
         place = self.at(key)
         bucket = bucket_of(place.name)
         seen = self.serials[bucket]
-        read = self._store.read(place.name, place.data, -1 if known is None else known.serial)
+        read = self._store.read(place.name, place.data, Unread(-1 if known is None else known.serial, LARGE))
         if read is None or read.entry.until <= now or read.entry.kind is not Kind.RESPONSE:
             self._memory.drop(key)
             return None
         self.uses[bucket] = 1
         if known is not None and read.entry.serial == known.serial:
-            known.seen = seen
+            # While a serial is odd, somebody is changing something: it says nothing about what was read.
+            if not seen & 1:
+                known.seen = seen
             return known.record
+        if read.value is None:
+            raise NotAtHandError(key)
+        return self._take(key, place, read, seen)
+
+    async def bring(self, key: Key) -> Record | None:
+        """Read what is large in a thread."""
+        place = self.at(key)
+        seen = self.serials[bucket_of(place.name)]
+        read = await asyncio.to_thread(self._store.read, place.name, place.data)
+        return None if read is None else self._take(key, place, read, seen)
+
+    def fetch(self, key: Key) -> Record | None:
+        """Read what is large now."""
+        place = self.at(key)
+        seen = self.serials[bucket_of(place.name)]
+        read = self._store.read(place.name, place.data)
+        return None if read is None else self._take(key, place, read, seen)
+
+    def _take(self, key: Key, place: Place, read: Read, seen: int) -> Record | None:
         try:
-            record = decode(key, read.value)
+            record = decode(key, read.value or b"")
         except DamagedRecordError:
             self._store.damaged(place.name)
             return None
-        # While a serial is odd, somebody is changing something: it says nothing about what was read.
         if not seen & 1:
-            self._note(key, record, (bucket, seen, read.entry.serial), read.entry.until)
+            self._note(key, record, (bucket_of(place.name), seen, read.entry.serial), read.entry.until)
         return record
 
     def note(self, key: Key, record: Record, entry: Entry) -> None:
@@ -126,6 +161,15 @@ class Ready:
             plain = record
         known = Known(record, bucket, seen, serial, plain)
         self._memory.put(key, known, _size(record) + _KNOWN_BYTES, until)
+
+    def judged(self, key: Key, record: Record, says: int) -> None:
+        """Remember that a record is valid, while the marks say this of purges."""
+        kept = self.kept.get(key)
+        known: Known | None = None
+        if kept is not None:
+            known = kept.value  # type: ignore[assignment]  # nothing else is put there
+        if known is not None and known.record is record:
+            known.judged = says
 
     def at(self, key: Key) -> Place:
         """Return where a record of ours lies; StorageError where the operator's function makes no key."""

@@ -58,7 +58,7 @@ class Responses(Protocol):
         """Say what the request selects as soon as it is known, now or later; nothing is raised."""
 
     def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
-        """Return the stored response that the request selects (RFC 9111 §4.1)."""
+        """Return the stored response that the request selects (RFC 9111 §4.1); NotAtHand where that would take long."""
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, the latest first; empty where nothing is known."""
@@ -138,6 +138,10 @@ class _Variants(Struct, eq=False, gc=False):
     def size(self) -> int:
         """The keys themselves count where the variants lie."""
         return getsizeof(self) + getsizeof(self.keys)
+
+
+class NotAtHand(Exception):
+    """``select`` would take too long this time: ``seek`` and ``look`` know how to wait."""
 
 
 class Immediate:

@@ -22,11 +22,11 @@ from proxy.storage.backends.shared_file import BusyError
 from proxy.storage.backends.shared_marks import PURGES
 from proxy.storage.backends.shared_record import Kind
 from proxy.storage.backends.shared_store import SharedStore
-from proxy.storage.codec import GroupMark, Variant, VaryIndex, encode
+from proxy.storage.codec import GroupMark, Record, Variant, VaryIndex, encode
 from proxy.storage.later import BRIEFLY, LARGE, Key, Later
 from proxy.storage.numbers import Failure, Numbers, Room
-from proxy.storage.ready import Known, Ready
-from proxy.storage.responses import Immediate, Revision, VarySpecs
+from proxy.storage.ready import Known, NotAtHandError, Ready
+from proxy.storage.responses import Immediate, Revision, StoredSought, VarySpecs
 from proxy.storage.shared_purges import SharedPurges
 from proxy.storage.shared_storing import Storing, Terms, What
 from proxy.storage.slots import (
@@ -42,6 +42,7 @@ from proxy.storage.slots import (
 )
 
 _FOREVER = UnixTime(float("inf"))
+_NOTHING: Mapping[Key, Record | None] = {}
 _REVISE_PATIENCE = Seconds(0.01)
 
 
@@ -90,14 +91,17 @@ class SharedResponses(Immediate):
                 return known.plain
         return self._select(primary, request, now)
 
-    def _select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
-        record = self._peek(primary, now)
+    def _select(
+        self, primary: PrimaryKey, request: Request, now: UnixTime, brought: Mapping[Key, Record | None] = _NOTHING
+    ) -> StoredResponse | None:
+        record = brought[primary] if primary in brought else self._peek(primary, now)
         if isinstance(record, VaryIndex):
             found = []
             for spec in record.specs:
                 digest = digest_of(variant_key(primary, spec, request, self._distinctions))
                 if slot_of(record, digest) is not None:
-                    found.append((self._peek(slot_key(primary, digest, record, self._max_variants), now), digest))
+                    slot = slot_key(primary, digest, record, self._max_variants)
+                    found.append((brought[slot] if slot in brought else self._peek(slot, now), digest))
             record = selected(record, found)
         if not isinstance(record, StoredResponse):
             return None
@@ -117,39 +121,65 @@ class SharedResponses(Immediate):
         return self._purges.judge(primary, stored, now)
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
-        """Return what ``select`` returns now."""
-        return self.select(primary, request, now)
+        """Return what ``select`` returns, and read what is large in a thread."""
+        brought: dict[Key, Record | None] = {}
+        while True:
+            try:
+                return self._select(primary, request, now, brought)
+            except NotAtHandError as away:
+                brought[away.key] = await self._ready.bring(away.key)
+
+    def seek(self, primary: PrimaryKey, request: Request, now: UnixTime, told: Callable[[StoredSought], None]) -> None:
+        """Say what ``select`` returns, or what is to be awaited to know it."""
+        try:
+            sought: StoredSought = self.select(primary, request, now)
+        except NotAtHandError:
+            sought = self.look(primary, request, now)
+        told(sought)
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by."""
-        record = self._peek(primary, now)
+        try:
+            record = self._peek(primary, now)
+        except NotAtHandError:
+            # Indexes are small.
+            return ((),)
         if isinstance(record, VaryIndex):
             return record.specs
         return () if record is None else ((),)
 
     def tags(self, primary: PrimaryKey, now: UnixTime) -> Sequence[bytes]:
         """Return the tags by which the origin may name a variant of the resource."""
-        record = self._peek(primary, now)
+        try:
+            record = self._peek(primary, now)
+        except NotAtHandError:
+            return ()
         return tags_of(record, now) if isinstance(record, VaryIndex) else ()
 
     async def tagged(self, primary: PrimaryKey, request: Request, tag: bytes, now: UnixTime) -> StoredResponse | None:
         """Return the variant with this tag."""
-        index = self._peek(primary, now)
+        index = await self._brought(primary, now)
         place = place_of(primary, tag, index, self._max_variants) if isinstance(index, VaryIndex) else None
-        variant = None if place is None else tagged(index, self._peek(place, now), tag)
+        variant = None if place is None else tagged(index, await self._brought(place, now), tag)
         return None if variant is None else self._valid(primary, request, variant, now)
 
     async def listed(self, primary: PrimaryKey, most: int, now: UnixTime) -> Sequence[StoredResponse]:
         """Return the resource's stored responses."""
-        record = self._peek(primary, now)
+        record = await self._brought(primary, now)
         if isinstance(record, StoredResponse):
             found = [record]
         elif isinstance(record, VaryIndex):
-            found = variants_of(record, [self._peek(key, now) for key in keys_of(primary, record)[:most]])
+            found = variants_of(record, [await self._brought(key, now) for key in keys_of(primary, record)[:most]])
         else:
             return ()
         judged = [self._purges.judge(primary, one, now) for one in found]
         return [one for one in judged if one is not None]
+
+    async def _brought(self, key: Key, now: UnixTime) -> Record | None:
+        try:
+            return self._peek(key, now)
+        except NotAtHandError:
+            return await self._ready.bring(key)
 
     def told_apart_by(self, distinctions: Distinctions) -> SharedResponses:
         """Return the same stored responses, with these distinctions."""
@@ -212,28 +242,44 @@ class SharedResponses(Immediate):
         """Store what follows from what the request selects, while nobody else changes anything."""
         try:
             with self._store.file.locked(_REVISE_PATIENCE):
-                revised = revision(self.select(primary, request, now), self.vary_specs(primary, now))
+                revised = revision(self._select_now(primary, request, now), self.vary_specs(primary, now))
                 if revised is not None:
                     self.store(primary, request, *revised, now)
-        except BusyError:
+        except StorageError:
             # A part more or less: it is asked for again.
             return
+
+    def _select_now(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
+        brought: dict[Key, Record | None] = {}
+        while True:
+            try:
+                return self._select(primary, request, now, brought)
+            except NotAtHandError as away:
+                brought[away.key] = self._ready.fetch(away.key)
 
     def drop(self, primary: PrimaryKey, request: Request, stored: StoredResponse) -> None:
         """Forget this stored response, unless another has taken its place."""
         key: Key = primary
-        index = self._peek(primary, UnixTime(0))
-        if stored.terms.vary:
-            if not isinstance(index, VaryIndex):
-                return
-            digest = digest_of(variant_key(primary, stored.terms.vary, request, self._distinctions))
-            key = slot_key(primary, digest, index, self._max_variants)
-        found = self._peek(key, UnixTime(0))
+        try:
+            if stored.terms.vary:
+                index = self._peek(primary, UnixTime(0))
+                if not isinstance(index, VaryIndex):
+                    return
+                digest = digest_of(variant_key(primary, stored.terms.vary, request, self._distinctions))
+                key = slot_key(primary, digest, index, self._max_variants)
+            found = self._peek(key, UnixTime(0))
+        except NotAtHandError as away:
+            # It is what was read lately, and so it is this one; else it is asked for again.
+            self._forget(away.key)
+            return
         lies = found.response if isinstance(found, Variant) else found
         if isinstance(lies, StoredResponse) and (lies.head, lies.terms) == (stored.head, stored.terms):
-            with suppress(StorageError):
-                name = self._ready.at(key).name
-                self._later.forget(key, name, lambda change: change.delete(name))
+            self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        with suppress(StorageError):
+            name = self._ready.at(key).name
+            self._later.forget(key, name, lambda change: change.delete(name))
 
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource, and whatever was asked for until now (RFC 9111 §4.4).

@@ -18,6 +18,7 @@ from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.backends.shared_marks import bucket_of
 from proxy.storage.backends.shared_record import Kind, name_of
 from proxy.storage.remote import page_key
+from proxy.storage.responses import NotAtHand
 from proxy.storage.shared import SharedResponses
 from tests.storage.contract import Clock
 from tests.storage.test_responses import BY_ENCODING, BY_LANGUAGE, LATER, NO_COOKIES, OTHER, PAGE, asking, stored
@@ -32,7 +33,7 @@ class Workers:
     def __init__(self, place: Path, clock: Clock) -> None:
         self.cache = SharedMemoryCache(str(place), clock, Limits(max_entries=None, max_bytes=32 * 2**20))
         self.clock = clock
-        self.first, self.second = self.another(), self.another()
+        self.first, self.second, self.third = self.another(), self.another(), self.another()
 
     def another(self) -> SharedResponses:
         return SharedResponses(self.cache.store, KEY, NO_COOKIES, 4, self.clock)
@@ -177,8 +178,15 @@ async def test_a_large_body_is_stored_in_a_thread(workers: Workers, vary: tuple[
         assert body(workers.first) == large.body, "what is on its way counts as being there"
     await workers.first.finish()
     assert not workers.first.is_busy
-    for responses in (workers.first, workers.second):
-        assert body(responses, "accept-language: en") == large.body
+    request = asking("accept-language: en")
+    with pytest.raises(NotAtHand):
+        workers.second.select(PAGE, request, NOW)
+    told: list[object] = []
+    workers.third.seek(PAGE, request, NOW, told.append)
+    for coming in (workers.first.look(PAGE, request, NOW), workers.second.look(PAGE, request, NOW), told[0]):
+        found = await coming
+        assert found is not None
+        assert found.body == large.body
     put(workers.second, stored(b"small", vary), "accept-language: en")
     assert body(workers.first, "accept-language: en") == b"small"
 

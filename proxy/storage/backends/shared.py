@@ -101,7 +101,9 @@ class SharedMemoryCache(Backend):
         name = name_of(data)
         store = self.store
         read = store.read(name, data)
-        if read is None or read.entry.until <= self._clock() or read.entry.kind is Kind.RESPONSE:
+        if read is None or read.value is None or read.entry.kind is Kind.RESPONSE:
+            return None
+        if read.entry.until <= self._clock():
             return None
         store.use(name)
         return from_decimal(read.value) if read.entry.kind is Kind.NUMBER else read.value

@@ -66,7 +66,21 @@ class Read:
     """A value that was found."""
 
     entry: Entry
-    value: bytes
+    value: bytes | None
+    """None: it was not to be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Values of which only the entry is wanted."""
+
+    serial: int = -1
+    """The one that is known already."""
+    larger: int = 2**62
+    """Those of more bytes."""
+
+
+_EVERY_ONE = Unread()
 
 
 class SharedStore:
@@ -93,12 +107,9 @@ class SharedStore:
 
     # Reading.
 
-    def read(self, name: bytes, key: bytes, known: int = -1) -> Read | None:
-        """Return the value, or None where none lies there, or another one; what is damaged is counted, and removed.
-
-        Of one with the serial that is ``known``, only what is known of it.
-        """
-        return self._reading(lambda at, txn: self._read(at, txn, name, key, known))
+    def read(self, name: bytes, key: bytes, unread: Unread = _EVERY_ONE) -> Read | None:
+        """Return the value, or None where none lies there, or another one; what is damaged is counted, and removed."""
+        return self._reading(lambda at, txn: self._read(at, txn, name, key, unread))
 
     def find(self, name: bytes) -> Entry | None:
         """Return what is known of the value, without reading it."""
@@ -171,14 +182,16 @@ class SharedStore:
         record = txn.get(name, db=at.values)
         return None if record is None else unpack(record)[0]
 
-    def _read(self, at: Environment, txn: lmdb.Transaction[bytes], name: bytes, key: bytes, known: int) -> Read | None:
+    def _read(
+        self, at: Environment, txn: lmdb.Transaction[bytes], name: bytes, key: bytes, unread: Unread
+    ) -> Read | None:
         record = txn.get(name, db=at.values)
         if record is None:
             return None
         try:
             entry, value = unpack(record)
-            if entry.serial == known:
-                return Read(entry, b"")
+            if entry.serial == unread.serial or entry.size > unread.larger:
+                return Read(entry, None)
             if not is_inline(entry.size):
                 value = joined(entry, lambda key: txn.get(key, db=at.bodies))
             if len(value) != entry.size or checksum_of(entry.kind, value) != entry.checksum or entry.key != key:
