@@ -1,8 +1,7 @@
 """How is the wheel built whose hot modules are machine code? From the same sources, by mypyc.
 
-``python deploy/native.py [--out DIRECTORY]`` needs a C compiler and the extra ``native``, and takes a minute or two. The
-wheel is for this version of Python on this kind of machine; the pure one (``pip wheel .``) is for all of them and does
-the same.
+``python deploy/native.py [--out DIRECTORY]`` needs a C compiler, mypy and setuptools, and takes a minute or two. The
+wheel is for one version of Python on one kind of machine; the pure one is for all of them, and does the same.
 """
 
 from __future__ import annotations
