@@ -12,12 +12,11 @@ from proxy.downstream.pretended import Asked, pretend
 from proxy.exchange.site import Route
 from proxy.message.framing import Length, UntilClose, response_framing
 from proxy.message.heads import Request, Response
-from proxy.ops.explain import keying, shown_remedy, shown_request, shown_route, varied_name
+from proxy.ops.explain import keying, shown_remedy, shown_request, shown_route, shown_tags, varied_name
 from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Discard, ForwardReason, Store, Storing
 from proxy.policy.facts import facts_of
 from proxy.policy.freshness import date_value
-from proxy.policy.groups import group_names
 from proxy.policy.key_parts import key_parts
 from proxy.policy.lifetime_rule import lifetime_rule
 from proxy.policy.patching import patched
@@ -25,6 +24,7 @@ from proxy.policy.posting import answers_get
 from proxy.policy.remedies import remedy_of
 from proxy.policy.reuse import bypass, terms_asked
 from proxy.policy.storing import decide_storing, site_fields, vary_names
+from proxy.policy.tags import tags_of
 from proxy.sites import Parts, sites_of
 from proxy.storage.responses import NoResponses
 from proxy.upstream.client import Origin
@@ -57,7 +57,7 @@ def explain_response(config: Config, asked: Asked, captured: bytes, now: UnixTim
         "key": [asdict(part) for part in key_parts(request, keying(route, request), vary)],
         "vary": None if vary is None else [varied_name(name) for name in vary],
         "status": response.status,
-        "tags": list(group_names(response.fields)),
+        "tags": shown_tags(tags_of(response.fields)),
         **_judged(request, route, response, storing, then),
         "notes": _notes(response),
     }

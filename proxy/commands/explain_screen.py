@@ -96,7 +96,7 @@ def _stored(console: Console, answers: list[Values], *, several: bool) -> None:
     first = ["worker"] if several else []
     table = _table("Stored", *first, "", "age", "lifetime", "from", "size", "differs by", "tags")
     for number, one in rows:
-        state = "validated on each use" if one["validated_on_each_use"] else "fresh" if one["fresh"] else "stale"
+        state = _state(one)
         chosen = "→ " if one["selected"] else "  "
         cells = [f"{chosen}{one['status']} {state}", _long(one["age"]), _long(one["lifetime"])]
         size = f"{one['size']:,} B" + (" (a part)" if one["part"] else "")
@@ -104,6 +104,12 @@ def _stored(console: Console, answers: list[Values], *, several: bool) -> None:
         plain = [*([str(number)] if several else []), *cells, one["lifetime_from"], size, *lists]
         table.add_row(*map(_marked, plain))
     console.print(table)
+
+
+def _state(stored: Values) -> str:
+    if stored["purged"]:
+        return "purged, so stale"
+    return "validated on each use" if stored["validated_on_each_use"] else "fresh" if stored["fresh"] else "stale"
 
 
 def _last(console: Console, answers: list[Values], *, several: bool) -> None:

@@ -12,8 +12,8 @@ from proxy.exchange.client import Nobody
 from proxy.exchange.job import Fate, Job
 from proxy.policy.cache_status import Outcome
 from proxy.policy.facts import Facts, facts_of, shown_name
-from proxy.policy.groups import group_names
 from proxy.policy.key import PrimaryKey
+from proxy.policy.tags import tags_of
 
 _REMEMBERED = 10_000
 _LONGEST_KEY = 200
@@ -32,8 +32,8 @@ class LastFetch:
     outcome: Outcome
     """What Cache-Status was written from."""
     facts: Facts
-    tags: tuple[str, ...] = ()
-    """The groups that the answer is in."""
+    tags: tuple[bytes, ...] = ()
+    """By which its answer could be purged together with others."""
     background: bool = False
     """No client waited for it."""
     fate: Fate = field(default_factory=Fate)
@@ -77,7 +77,7 @@ class LastFetches:
             None if response is None else response.status,
             outcome,
             facts,
-            () if response is None else group_names(response.fields)[:_MOST_TAGS],
+            () if response is None else tags_of(response.fields)[:_MOST_TAGS],
             isinstance(exchange.client, Nobody),
             job.fate,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from proxy.config.units import UnixTime
+from proxy.config.wording import one_line
 from proxy.exchange.foresight import Foresight, foresee
 from proxy.exchange.last_fetch import LastFetch, LastFetches
 from proxy.exchange.site import Route, Sites
@@ -15,14 +16,15 @@ from proxy.message.heads import Request, Response
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.decisions import ForwardReason
 from proxy.policy.facts import Facts, facts_of, field_name
-from proxy.policy.groups import group_names
 from proxy.policy.key_parts import Keying, key_parts, without_secrets
 from proxy.policy.lifetime_rule import lifetime_source
 from proxy.policy.remedies import DETAILS, UNKEPT, WORDS, Remedy, remedy_of
 from proxy.policy.stored import StoredResponse
+from proxy.policy.tags import EVERY_TAG
 
 Values = dict[str, Any]
 
+_MOST_TAGS = 20
 _SHOWN_FIELDS = (b"content-type", b"content-encoding", b"content-language")
 
 
@@ -116,7 +118,7 @@ def _last(fetch: LastFetch, now: UnixTime) -> Values:
         "stored": outcome.stored and unkept is None,
         "unkept": None if unkept is None else unkept.value,
         "background": fetch.background,
-        "tags": list(fetch.tags),
+        "tags": shown_tags(fetch.tags),
         **shown_reason(outcome, remedy),
     }
 
@@ -131,10 +133,11 @@ def _stored(stored: StoredResponse, route: Route, now: UnixTime, *, is_selected:
         "age": int(terms.age(now)),
         "lifetime": int(terms.lifetime),
         "lifetime_from": lifetime_source(stored.status, terms, route.rules),
-        "fresh": not terms.no_cache and now < terms.born + terms.lifetime,
+        "fresh": not terms.no_cache and not stored.purged and now < terms.born + terms.lifetime,
+        "purged": stored.purged,
         "validated_on_each_use": terms.no_cache,
         "vary": [varied_name(name) for name in terms.vary],
-        "tags": list(group_names(fields)),
+        "tags": shown_tags(stored.tags),
         "size": len(stored.body),
         "part": stored.extent is not None,
         "etag": terms.etag is not None,
@@ -166,6 +169,11 @@ def varied_name(name: bytes) -> str:
     if not colon:
         return field_name(name)
     return f"the cookie {cookie.decode('latin-1')}" if kind else f"{field_name(cookie)} as sent"
+
+
+def shown_tags(tags: Sequence[bytes]) -> list[str]:
+    """Return the first of the tags of a response, short and printable."""
+    return [one_line(tag.decode("latin-1"), 100) if tag != EVERY_TAG else "(too many)" for tag in tags[:_MOST_TAGS]]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -40,6 +40,7 @@ STORED = {
     "tags": ["blog"],
     "size": 5120,
     "part": False,
+    "purged": False,
     "etag": True,
     "last_modified": None,
 }
@@ -179,6 +180,7 @@ def test_workers_that_differ_are_told_apart(admin: AdminListener) -> None:
         pytest.param({"last": {**LAST, "status": None}}, "no answer, stored", id="no-answer"),
         pytest.param({"stored": [{**STORED, "fresh": False, "part": True}]}, "200 stale", id="stale-part"),
         pytest.param({"stored": [{**STORED, "validated_on_each_use": True}]}, "validated on each use", id="no-cache"),
+        pytest.param({"stored": [{**STORED, "purged": True}]}, "200 purged, so stale", id="purged"),
     ],
 )
 def test_what_else_may_be(admin: AdminListener, changes: dict[str, Any], expected: str) -> None:

@@ -31,7 +31,7 @@ async def test_a_response_that_was_stored() -> None:
     bench = Bench(whole(FRESH, 'cache-groups: "blog", "news"'))
     await bench.get()
     fetch = known(bench)
-    assert (fetch.at, fetch.status, fetch.tags, fetch.background) == (NOW, 200, ("blog", "news"), False)
+    assert (fetch.at, fetch.status, fetch.tags, fetch.background) == (NOW, 200, (b"blog", b"news"), False)
     assert (fetch.outcome.stored, fetch.outcome.word(), fetch.fate.unkept) == (True, "uri-miss", None)
 
 

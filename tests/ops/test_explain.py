@@ -20,7 +20,7 @@ from proxy.questions import answering
 from proxy.worker import Worker
 from tests.exchange.making import Bench, request, whole
 from tests.exchange.remotes import Counting, remote
-from tests.exchange.test_details import FRESH
+from tests.exchange.test_details import FRESH, ROWS
 
 SECRET = "s3cret"
 COOKIES = f"cookie: _ga={SECRET}; sid={SECRET}"
@@ -98,6 +98,33 @@ async def test_a_body_that_turned_out_too_large() -> None:
     assert (told["last"]["detail"], told["last"]["stored"]) == ("too-large", False)
     assert told["remedy"]["reason"] == "too-large"
     assert "(1001B)" in told["remedy"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        pytest.param("surrogate-key: blog post-1", ["blog", "post-1"], id="fastly"),
+        pytest.param("cache-tag: blog,post-1", ["blog", "post-1"], id="cloudflare"),
+        pytest.param("xkey: a\xff", ["a\xff"], id="not-ascii"),
+        pytest.param("xkey: " + "x" * 2000, ["(too many)"], id="too-many"),
+        pytest.param("xkey: " + " ".join(map(str, range(30))), [str(number) for number in range(20)], id="the-first"),
+    ],
+)
+async def test_tags(line: str, shown: list[str]) -> None:
+    bench = Bench(whole(FRESH, line))
+    await bench.get()
+    told = await explained(bench)
+    assert told["stored"][0]["tags"] == told["last"]["tags"] == shown
+
+
+async def test_what_was_purged_softly_is_stale() -> None:
+    row = ROWS[Detail.PURGED]()
+    bench = Bench(whole(*(row.before or ())))
+    await bench.get()
+    assert row.purge is not None
+    await bench.responses.purge(row.purge, alone=False)
+    told = await explained(bench)
+    assert (told["stored"][0]["purged"], told["stored"][0]["fresh"], told["now"]["detail"]) == (True, False, "purged")
 
 
 async def test_head_is_told_of_the_last_get() -> None:
