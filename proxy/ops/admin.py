@@ -54,7 +54,8 @@ async def _behind_the_gate(answer: Handler, token: str | None, request: web.Requ
 
 
 def _plain_errors(pages: Iterable[Page]) -> Middleware:
-    there_are = "".join(f"  {page.path:10}{page.what}\n" for page in pages)
+    width = max((len(page.path) for page in pages), default=0)
+    there_are = "".join(f"  {page.path:{width}}  {page.what}\n" for page in pages)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -147,3 +147,9 @@ def test_the_documentation_has_every_metric_as_it_is() -> None:
 def test_the_documentation_has_every_detail() -> None:
     for detail in Detail:
         assert f"`{detail.value}`" in PAGE
+
+
+@pytest.mark.parametrize("metric", [pytest.param(one, id=one.name) for one in METRICS if one.kind is Kind.HISTOGRAM])
+def test_ends_of_buckets_are_written_as_openmetrics_wants_them(metric: Metric) -> None:
+    assert metric.ends == (*(repr(float(end)) for end in metric.ends[:-1]), "+Inf")
+    assert list(map(float, metric.ends)) == sorted(map(float, metric.ends))
