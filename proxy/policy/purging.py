@@ -235,7 +235,7 @@ class PurgeLog:
 
     def judge_regardless(self, primary: PrimaryKey, stored: StoredResponse, now: UnixTime) -> StoredResponse | None:
         """Return the same, whichever number it was stored under."""
-        return self._judged(primary, stored, now, -1)
+        return self._judged(primary, stored, now, 0)
 
     def _judged(self, primary: PrimaryKey, stored: StoredResponse, now: UnixTime, after: int) -> StoredResponse | None:
         if after < self.floor:
