@@ -23,12 +23,14 @@ from proxy.config.load import Source
 from proxy.config.model import AccessLog as AccessLogStyle
 from proxy.config.model import Config
 from proxy.downstream.listeners import close_listeners, open_listeners, shown
-from proxy.downstream.workers import Supervisor, Work, converse
+from proxy.downstream.uplink import Uplink
+from proxy.downstream.workers import Answered, Supervisor, Work, converse
 from proxy.errors import ListenError
 from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
 from proxy.ops.cache_http import add_caches
 from proxy.ops.catalogue import RESTARTS
 from proxy.ops.config_page import config_pages
+from proxy.ops.dashboard import dashboard_pages
 from proxy.ops.explain_page import AskWorkers, explain_pages
 from proxy.ops.health import Readiness, Unready, Watch, health_pages
 from proxy.ops.line_writer import LineWriter
@@ -36,6 +38,7 @@ from proxy.ops.metrics import Collect, metrics_pages
 from proxy.ops.snapshot import Snapshot, total
 from proxy.ops.stats import stats_pages
 from proxy.places import Places
+from proxy.purging import Purging, carried_by
 from proxy.questions import answering
 from proxy.reloads import Reloads
 from proxy.storage.backends.base import InvalidCacheBackendError
@@ -130,7 +133,12 @@ async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) 
         async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
             return [(0, await answering(worker)(question))]
 
-        runners = await _start_admin(config, sockets, _pages(collect, readiness, ask, reloads))
+        async def tell(question: bytes) -> Sequence[Answered]:
+            return [Answered(0, await answering(worker)(question))]
+
+        purging = Purging(answering(worker), tell)
+        worker.carry = purging.carry
+        runners = await _start_admin(config, sockets, [*_pages(collect, readiness, ask, reloads), *purging.pages])
         _announce(sockets)
         with _meanwhile(reloads.run(), watch.run()):
             await stop.wait()
@@ -170,6 +178,8 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
         await supervisor.change(_work_by(config))
 
     supervisor = Supervisor(_work_by(config), sockets.clients, config.workers, ended)
+    purging = Purging(supervisor.ask_one, supervisor.tell)
+    supervisor.asked = purging.answer
     reloads = Reloads(config, source, change, clock)
 
     async def collect() -> Sequence[Snapshot]:
@@ -186,7 +196,7 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
     async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
         return [(each.number, each.answer) for each in await supervisor.ask(question)]
 
-    runners = await _start_admin(config, sockets, _pages(collect, readiness, ask, reloads))
+    runners = await _start_admin(config, sockets, [*_pages(collect, readiness, ask, reloads), *purging.pages])
     starting = asyncio.create_task(supervisor.start())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -206,6 +216,7 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
 def _pages(collect: Collect, readiness: Callable[[], Readiness], ask: AskWorkers, reloads: Reloads) -> Sequence[Page]:
     """Return every page of the admin listener but those of the caches."""
     return [
+        *dashboard_pages(wants_token=reloads.config.admin.token is not None),
         *metrics_pages(collect),
         *stats_pages(collect, clock),
         *health_pages(readiness),
@@ -233,16 +244,22 @@ def _work_by(config: Config) -> Work:
     return Work(partial(_work, config), pickle.dumps(config))
 
 
-def _work(config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket) -> None:
+def _work(
+    config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket, up: socket.socket
+) -> None:
     """Be one worker: the target of a new process."""
     del number
     _log_to_stderr()
-    uvloop.run(_serve_as_worker(config, listeners, channel))
+    uvloop.run(_serve_as_worker(config, listeners, channel, up))
 
 
-async def _serve_as_worker(config: Config, listeners: Sequence[socket.socket], channel: socket.socket) -> None:
+async def _serve_as_worker(
+    config: Config, listeners: Sequence[socket.socket], channel: socket.socket, up: socket.socket
+) -> None:
     stop = _stop_event()
+    uplink = Uplink(up)
     async with _serving(config, listeners) as worker:
+        worker.carry = carried_by(uplink)
 
         async def change(told: bytes) -> None:
             await worker.change(pickle.loads(told))  # noqa: S301  from our parent, over a socket pair
@@ -257,3 +274,4 @@ async def _serve_as_worker(config: Config, listeners: Sequence[socket.socket], c
             listener.close()
         await worker.server.drain(worker.config.timeouts.drain)
         talking.cancel()
+        uplink.close()

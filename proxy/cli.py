@@ -43,6 +43,7 @@ def _overrides(command: Callable[..., None]) -> Callable[..., None]:
 class _Commands(LateGroup):
     late: ClassVar[Mapping[str, str]] = {
         "explain": "proxy.commands.explain:explain",
+        "purge": "proxy.commands.purge:purge",
         "version": "proxy.commands.version:version",
     }
 

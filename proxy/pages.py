@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +12,7 @@ from proxy.config.model import CacheConfig, CacheOptions, Config
 from proxy.config.units import UnixTime
 from proxy.ops.sources import Store
 from proxy.policy.key import Distinctions
-from proxy.policy.purging import PurgeLog
+from proxy.policy.purging import Purge, PurgeLog
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.batches import Start
@@ -22,6 +22,8 @@ from proxy.storage.registry import open_cache
 from proxy.storage.remote import RemoteResponses, page_key
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
 from proxy.storage.shared import SharedResponses
+from proxy.storage.tier import Tier
+from proxy.storage.tiered import TieredResponses
 
 _log = logging.getLogger("sitecache")
 
@@ -34,6 +36,7 @@ class Opened:
     terms: tuple[object, ...]
     backend: Backend
     responses: RemoteResponses | SharedResponses
+    tier: Tier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Pages:
         """Those in the memory of the process, under the alias that was opened first."""
         self.remotes: dict[str, RemoteResponses | SharedResponses] = {}
         """Those outside the process."""
+        self.tiers: dict[str, Tier] = {}
+        """What this process has copies of, by the alias of the cache that they are of."""
 
     def of(self, alias: str) -> Responses:
         """Return the stored responses that lie in this cache."""
@@ -95,7 +100,10 @@ class Pages:
         opened = self._taken_over(alias, terms) or self._remote(alias, cache, terms)
         self._opened[alias] = opened
         self.remotes[alias] = opened.responses
-        return opened.responses
+        if opened.tier is None or not isinstance(opened.responses, RemoteResponses):
+            return opened.responses
+        self.tiers[alias] = opened.tier
+        return TieredResponses(opened.responses, opened.tier, self.distinctions)
 
     def _remote(self, alias: str, cache: CacheConfig, terms: tuple[object, ...]) -> Opened:
         backend = open_cache(alias, self._config)
@@ -106,7 +114,10 @@ class Pages:
         variants = self._config.limits.variants
         make_key = partial(page_key, cache)
         remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
-        return Opened(alias, terms, backend, remote)
+        tier = None
+        if cache.LOCAL_TIER is not None:
+            tier = remote.watcher = Tier(cache.LOCAL_TIER, cache.LOCAL_TIER_SECONDS, self._clock, self._monotonic)
+        return Opened(alias, terms, backend, remote, tier)
 
     def _shared(self, cache: CacheConfig, backend: SharedMemoryCache) -> SharedResponses:
         variants = self._config.limits.variants
@@ -151,6 +162,30 @@ class Pages:
         if memory.options not in here.values():
             return None
         return memory if memory.alias in here else replace(memory, alias=alias)
+
+    async def purge(self, purge: Purge, *, leads: bool, failed: Collection[str]) -> dict[str, str | None]:
+        """Purge in every cache; return by alias why one could not be told.
+
+        Where another worker ``leads``, it has told those that others use, but for those where that has ``failed``.
+        """
+        done: dict[str, str | None] = {}
+        for memory, responses in self._memories.values():
+            await responses.purge(purge, alone=not leads)
+            done[memory.alias] = None
+        told = await asyncio.gather(*(self._purge(one, purge, leads, one.alias in failed) for one in self.held))
+        return done | dict(zip([one.alias for one in self.held], told, strict=True))
+
+    async def _purge(self, one: Opened, purge: Purge, leads: bool, failed: bool) -> str | None:
+        if not leads and not failed and isinstance(one.responses, RemoteResponses):
+            await one.responses.purges.follow(purge)
+            return None
+        return await one.responses.purge(purge, alone=not leads)
+
+    def tell(self, heard: Callable[[Purge], None]) -> None:
+        """Have this one told of each purge that others make in storages that they share with us."""
+        for one in self.held:
+            if isinstance(one.responses, RemoteResponses):
+                one.responses.purges.heard = heard
 
     # From one configuration to the next.
 

@@ -10,6 +10,7 @@ from proxy.downstream.pretended import Asked, pretend
 from proxy.errors import RequestError
 from proxy.ops.explain import explain
 from proxy.ops.explain_page import EXPLAIN
+from proxy.purging import PURGE, purge_here
 from proxy.worker import Worker, clock
 
 _LONGEST = 512 * 1024
@@ -27,7 +28,7 @@ async def _explain(worker: Worker, question: Question) -> dict[str, Any]:
     return await explain(worker.sites, worker.last, request, clock())
 
 
-_HANDLERS: Mapping[str, Handler] = {EXPLAIN: _explain}
+_HANDLERS: Mapping[str, Handler] = {EXPLAIN: _explain, PURGE: purge_here}
 
 
 def answering(worker: Worker) -> Callable[[bytes], Awaitable[bytes]]:

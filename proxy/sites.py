@@ -31,6 +31,7 @@ from proxy.policy.patching import NO_PATCHES, Patches, directives_of
 from proxy.policy.query import QueryRules
 from proxy.policy.routing import Hosts, match_of
 from proxy.policy.rules import Rules
+from proxy.policy.tags import HIDDEN
 from proxy.policy.zones import Zones
 from proxy.storage.responses import Responses
 from proxy.upstream.client import Origin
@@ -68,6 +69,7 @@ def rules_of(config: Config) -> Rules:
         client_cache_control=config.client_cache_control,
         distinctions=distinctions_of(config),
         downstream_headers=config.downstream_headers,
+        hidden=frozenset() if config.downstream_tags else HIDDEN,
         targeted=tuple(name.lower().encode("ascii") for name in config.targeted),
         heuristic=Heuristic(config.heuristic.percent / 100, config.heuristic.most),
         set_cookie=config.set_cookie,
@@ -225,6 +227,7 @@ def _rules(rules: Rules, route: RouteConfig) -> Rules:
         stale_while_revalidate=route.stale_while_revalidate or Seconds(0),
         stale_if_error=rules.stale_if_error if route.stale_if_error is None else route.stale_if_error,
         varied_cookies=tuple(name.encode("ascii") for name in route.vary_on if name.startswith("cookie:")),
+        hidden=rules.hidden,
         downstream_headers=rules.downstream_headers if downstream is None else downstream,
         set_cookie=route.set_cookie or rules.set_cookie,
         # What the operator wrote into Cache-Control is to count.

@@ -6,32 +6,43 @@ import asyncio
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence, Sized
+from collections import deque
+from collections.abc import Callable, Collection, Sequence, Sized
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from urllib.parse import quote
 
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.telling_apart import everywhere
-from proxy.config.units import UnixTime
+from proxy.config.units import Seconds, UnixTime
 from proxy.deadlines import Deadlines
 from proxy.downstream.connection import Clients, Serving
 from proxy.downstream.parser import HeadLimits
+from proxy.downstream.public_purges import PublicPurges
+from proxy.downstream.purge_dialects import Door
 from proxy.downstream.server import Server
 from proxy.exchange.answer import Driver
 from proxy.exchange.background import Tasks
 from proxy.exchange.collapse import Flights
-from proxy.exchange.counters import Counters
+from proxy.exchange.counters import Counters, Entry
 from proxy.exchange.fetch import Fetcher
 from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.replies import Replies
-from proxy.exchange.site import Sites
+from proxy.exchange.site import NONE, Sites
+from proxy.message.fields import Fields
+from proxy.message.framing import NO_BODY
+from proxy.message.heads import Request
 from proxy.ops.access_log import AccessLog
 from proxy.ops.line_writer import LineWriter
 from proxy.ops.process import LoopLag, usage
+from proxy.ops.purge import Asked, Done
+from proxy.ops.purge_page import Carry
 from proxy.ops.snapshot import Snapshot, of_caches, take, total
 from proxy.ops.sources import Sources
-from proxy.pages import Pages
+from proxy.pages import Opened, Pages
+from proxy.policy.cache_status import Outcome
 from proxy.policy.key import Distinctions
+from proxy.policy.purging import Purge, concerned
 from proxy.sites import Parts, distinctions_of, sites_of
 from proxy.upstream.client import Origin, Origins
 from proxy.upstream.pool import Pool
@@ -101,6 +112,10 @@ class Worker:
         self._past = Snapshot({})
         self._tidying: asyncio.Task[None] | None = None
         self._changing = False
+        self._purges: deque[str] = deque(maxlen=1000)
+        """The latest that were carried out."""
+        self.carry: Carry | None = None
+        """Carries out what clients ask to be purged; whoever runs the worker gives it."""
         pages = self._pages(config, distinctions_of(config), None)
         self._turn = self._turned(config, pages, self._sites(config, pages, self.origins.of), Flights())
         self.server = Server(self._serving())
@@ -136,14 +151,52 @@ class Worker:
     def sources(self) -> Sources:
         """Return where its numbers come from."""
         pages = self._turn.pages
-        return replace(self._sources, stores=pages.stores, storages=pages.remotes)
+        return replace(self._sources, stores=pages.stores, storages=pages.remotes, tiers=pages.tiers)
 
     def snapshot(self) -> Snapshot:
         """Return what it has counted, also in caches that it uses no more."""
-        leaving = [
-            of_caches(replace(self._sources, storages={one.alias: one.responses})) for one in self._turn.pages.leaving
-        ]
+        leaving = map(self._counted_in, self._turn.pages.leaving)
         return total([take(self.sources), self._past, *leaving])
+
+    def _counted_in(self, one: Opened) -> Snapshot:
+        """Return what one cache outside the process has counted."""
+        tiers = {} if one.tier is None else {one.alias: one.tier}
+        return of_caches(replace(self._sources, storages={one.alias: one.responses}, tiers=tiers))
+
+    # Purging.
+
+    async def _carry(self, asked: Asked) -> Done:
+        return Done(error="this process cannot purge") if self.carry is None else await self.carry(asked)
+
+    def purged(self, number: str) -> bool:
+        """Tell whether a purge is new here, and remember it."""
+        if number in self._purges:
+            return False
+        self._purges.append(number)
+        return True
+
+    async def purge(self, purge: Purge, *, leads: bool, failed: Collection[str]) -> dict[str, str | None]:
+        """Purge what this worker has, and where it ``leads`` what others have, too; return what could not be told."""
+        self._heard(purge)
+        done = await self._turn.pages.purge(purge, leads=leads, failed=failed)
+        # What began while the storages were told may have been asked for before.
+        self._heard(purge)
+        return done
+
+    def count_purge(self, asked: Asked, *, failed: bool, logged: bool) -> None:
+        """Count a purge, and log it unless its request is logged anyway."""
+        for kind in asked.kinds:
+            self._counters.purges[kind, "failure" if failed else "success"] += 1
+        if not logged:
+            target = b"/purge?" + quote(asked.shown(), safe='{}[]:,"/').encode()
+            request = Request(b"PURGE", target, Fields([]), NO_BODY, b"admin")
+            status = 503 if failed else 200
+            self._counters.log(Entry(clock(), request, status, 0, Seconds(0), Outcome(purge=True), NONE, NONE))
+
+    def _heard(self, purge: Purge) -> None:
+        concerns = concerned(purge)
+        for driver in (self.driver, *self._former):
+            driver.purge(concerns)
 
     # Building.
 
@@ -156,6 +209,10 @@ class Worker:
     def _turned(self, config: Config, pages: Pages, sites: Sites, flights: Flights) -> _Turn:
         fetcher = Fetcher(sites, flights, self._replies, clock, self.last)
         driver = Driver(sites, fetcher, flights, self._replies, self._counters, clock)
+        door = Door.of(config.purge)
+        if door is not None:
+            driver.purging = PublicPurges(door, driver, self._replies, self._counters, self._carry).take
+        pages.tell(self._heard)
         return _Turn(config, pages, sites, flights, fetcher, driver)
 
     def _serving(self) -> Serving:
@@ -231,8 +288,7 @@ class Worker:
             for one in [one for one in pages.leaving if not one.responses.is_busy]:
                 if self._former or self._changing:
                     break
-                counted = of_caches(replace(self._sources, storages={one.alias: one.responses}))
-                self._past = total([self._past, counted])
+                self._past = total([self._past, self._counted_in(one)])
                 await pages.leave(one)
 
     async def finish(self) -> None:

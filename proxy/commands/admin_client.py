@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -47,6 +48,13 @@ class Admin:
 
     def get(self, path: str, **query: object) -> Any:
         """Return the JSON of a page; AdminError is one line that says why there is none."""
+        return self._ask("GET", f"{path}?{urlencode(query, doseq=True)}", None, (200,))
+
+    def post(self, path: str, value: object) -> Any:
+        """Return the JSON that is answered to this one, also where it is that a part of it failed."""
+        return self._ask("POST", path, json.dumps(value).encode(), (200, 503))
+
+    def _ask(self, method: str, target: str, body: bytes | None, good: Sequence[int]) -> Any:
         try:
             address = parse_listener(self.address.removeprefix("http://").rstrip("/"))
         except ValueError as error:
@@ -54,9 +62,9 @@ class Admin:
         connection = _Connection(address)
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         try:
-            connection.request("GET", f"{path}?{urlencode(query, doseq=True)}", headers=headers)
+            connection.request(method, target, body, headers)
             response = connection.getresponse()
-            return _read(response.status, response.read())
+            return _read(response.status, response.read(), good)
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
             hint = "give its admin listener with --admin, or its configuration with -c"
@@ -65,7 +73,7 @@ class Admin:
             connection.close()
 
 
-def _read(status: int, body: bytes) -> Any:
+def _read(status: int, body: bytes, good: Sequence[int]) -> Any:
     if status == 401:
         raise AdminError("the admin listener wants its token: give it with --token, or its configuration with -c")
     try:
@@ -73,6 +81,6 @@ def _read(status: int, body: bytes) -> Any:
     except ValueError as error:
         said = body[:200].decode("utf-8", "replace").strip()
         raise AdminError(f"this is no answer of sitecache: {status} {said}") from error
-    if status != 200:
+    if status not in good:
         raise AdminError(str(told.get("error", told)) if isinstance(told, dict) else f"status {status}")
     return told

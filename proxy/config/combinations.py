@@ -17,6 +17,12 @@ from proxy.config.wording import closest, listed, quoted
 from proxy.errors import Fault
 
 DEFAULT = "default"
+#: Why a copy of what lies there would bring nothing.
+_NO_LOCAL_TIER = {
+    "locmem": "its pages are in the memory of the process already",
+    "shared": "each process has its hot pages ready already, and knows at once when they change",
+    "dummy": "it keeps nothing that could be copied",
+}
 
 
 def conflicts(config: Config, origins: Mapping[str, str], bad: set[str]) -> list[Fault]:
@@ -79,6 +85,19 @@ def _admin_guarded(config: Config) -> Iterator[Conflict]:
     yield Conflict(("admin.listen", "admin.token"), fault)
 
 
+def _purges_guarded(config: Config) -> Iterator[Conflict]:
+    purge = config.purge
+    if not purge.dialects:
+        return
+    if not purge.networks:
+        fault = Fault("purge.networks", "the addresses that purges are taken from, beside purge.dialects", "none")
+        yield Conflict(("purge.networks", "purge.dialects"), fault)
+    if purge.token is None:
+        expected = "what purges have to show, beside purge.dialects"
+        fault = Fault("purge.token", expected, "none", hint="set it, as ${PURGE_TOKEN}")
+        yield Conflict(("purge.token", "purge.dialects"), fault)
+
+
 def _no_loop(config: Config) -> Iterator[Conflict]:
     for i, text in enumerate(config.listen):
         for path, upstream in upstreams(config):
@@ -100,6 +119,15 @@ def _aliases(config: Config) -> Iterator[Conflict]:
         yield Conflict(("CACHE_MIDDLEWARE_ALIAS",), fault)
 
 
+def _local_tiers(config: Config) -> Iterator[Conflict]:
+    for alias, cache in config.CACHES.items():
+        why = _NO_LOCAL_TIER.get(cache.BACKEND)
+        if cache.LOCAL_TIER is not None and why is not None:
+            path = f"CACHES.{alias}.LOCAL_TIER"
+            fault = Fault(path, "a cache outside the process", quoted(cache.BACKEND), hint=why)
+            yield Conflict((path, f"CACHES.{alias}.BACKEND"), fault)
+
+
 def _meant(aliases: list[str]) -> str:
     near = [alias for alias in aliases if closest(alias, [DEFAULT])]
     return f"rename {quoted(near[0])}" if near else ""
@@ -110,8 +138,10 @@ _CHECKS: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _listeners_apart,
     _admin_apart,
     _admin_guarded,
+    _purges_guarded,
     _no_loop,
     _aliases,
+    _local_tiers,
     site_conflicts,
     route_conflicts,
     locale_conflicts,

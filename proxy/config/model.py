@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from proxy.config.purging import PurgeConfig
 from proxy.config.units import Bytes, Seconds
 
 KIB = 1024
@@ -237,6 +238,10 @@ class CacheConfig:
     """So many in a row, and a server of it is left alone for a while."""
     BREAKER_REST: Seconds = Seconds(30)
     """The longest that a server is left alone before it is tried again."""
+    LOCAL_TIER: Bytes | None = None
+    """Bytes of copies that each process keeps of pages in a cache outside the process; null is none."""
+    LOCAL_TIER_SECONDS: Seconds = Seconds(1)
+    """How long a copy is served after the cache was asked for it, whatever happens there."""
 
 
 def plain_options(cache: CacheConfig) -> Mapping[str, object]:
@@ -352,6 +357,7 @@ class Config:
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose ``X-Forwarded-*`` and ``Forwarded`` fields count."""
     admin: AdminConfig = field(default_factory=AdminConfig)
+    purge: PurgeConfig = field(default_factory=PurgeConfig)
     access_log: AccessLog = AccessLog.OFF
     client_cache_control: ClientCacheControl = ClientCacheControl.HONOUR
     stale_if_error: Seconds = Seconds(3600)
@@ -363,6 +369,8 @@ class Config:
     """Believe ``No-Vary-Search``: what the origin says there of a query makes no difference."""
     downstream_headers: bool = True
     """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``."""
+    downstream_tags: bool = False
+    """Pass ``Surrogate-Key``, ``Cache-Tag``, ``xkey`` and ``X-Cache-Tags`` on to clients."""
     targeted: tuple[str, ...] = ("CDN-Cache-Control",)
     """Fields that count in place of ``Cache-Control`` and ``Expires``, the most applicable first (RFC 9213)."""
     heuristic: HeuristicConfig = field(default_factory=HeuristicConfig)

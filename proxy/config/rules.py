@@ -33,6 +33,7 @@ from proxy.config.model import (
     UpstreamConfig,
     UpstreamTimeouts,
 )
+from proxy.config.purging import PurgeConfig
 
 OFF = "off"
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -225,6 +226,8 @@ RULES: Mapping[tuple[type, str], Rule] = {
         numbers_are_text=True,
     ),
     (AdminConfig, "token"): Rule("at least 16 characters of ASCII without blanks", _token),
+    (PurgeConfig, "networks"): Rule('a network such as "10.0.0.0/8", or an address', _network),
+    (PurgeConfig, "token"): Rule("at least 16 characters of ASCII without blanks", _token),
     (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
     (Config, "ALLOWED_HOSTS"): Rule(f"{HOST_PATTERN}, or *", host_pattern),
     (Config, "targeted"): Rule("the name of a field such as CDN-Cache-Control", _targeted),
@@ -253,6 +256,8 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (CacheConfig, "DEADLINE"): _LASTING,
     (CacheConfig, "BREAKER_FAILURES"): _COUNT,
     (CacheConfig, "BREAKER_REST"): _LASTING,
+    (CacheConfig, "LOCAL_TIER"): _LARGE,
+    (CacheConfig, "LOCAL_TIER_SECONDS"): _LASTING,
     (CacheConfig, "SERIALIZER"): Rule("typed, pickle or the dotted path of a class", serializer),
     (CacheOptions, "MAX_ENTRIES"): _COUNT,
     (CacheOptions, "CULL_FREQUENCY"): _COUNT_OR_NONE,

@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 
 from proxy.config.units import Seconds
+from proxy.downstream.uplink import answer_questions
 
 _log = logging.getLogger("sitecache")
 
 _SNAPSHOT_SECONDS = 2.0
 _ANSWER_SECONDS = Seconds(2)
+#: For a worker to do what it is told: its storages may take a while.
+_TELL_SECONDS = Seconds(10)
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 _HEALTHY_AFTER = 10.0
@@ -43,9 +46,9 @@ Answering = Callable[[bytes], Awaitable[bytes]]
 #: For a worker to change over; the storages that it leaves alone may take four of them.
 _CHANGE_SECONDS = 30.0
 
-Target = Callable[[int, Sequence[socket.socket], socket.socket], None]
-"""What a worker runs: its number, the listeners, and its end of the socket pair. It must be a module's own function
-or a ``functools.partial`` of one, for the process that runs it is new."""
+Target = Callable[..., None]
+"""What a worker runs: its number, the listeners, its end of the socket pair, and of the one that it may ask by, where
+it may. It must be a module's own function or a ``functools.partial`` of one, for the process that runs it is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +89,25 @@ class _Worker:
         """What it last said it had counted."""
         self.started = 0.0
         self.pause = _FIRST_PAUSE
+        self.missed: list[bytes] = []
+        """What all were told while it started."""
+        self.hearing: asyncio.Task[None] | None = None
+        """Answers what it asks."""
 
 
 class Supervisor:
     """Keeps a number of workers running until it is told to stop."""
 
     def __init__(
-        self, work: Work, listeners: Sequence[socket.socket], count: int, ended: Callable[[bytes], None]
+        self,
+        work: Work,
+        listeners: Sequence[socket.socket],
+        count: int,
+        ended: Callable[[bytes], None],
     ) -> None:
         """``ended`` is told what a worker that has died had counted, as far as it was asked."""
+        self.asked: Answering | None = None
+        """Answers what workers ask; without it, they must not ask."""
         self._ended = ended
         self._work = work
         self._listeners = listeners
@@ -126,8 +139,10 @@ class Supervisor:
         for worker in self._workers:
             if late and worker.process is not None and worker.process.is_alive():
                 worker.process.kill()
-        for keeper in late:
-            keeper.cancel()
+        hearing = [worker.hearing for worker in self._workers if worker.hearing is not None]
+        for task in (*late, *hearing):
+            task.cancel()
+        await asyncio.gather(*hearing, return_exceptions=True)
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
     async def snapshots(self) -> list[bytes]:
@@ -154,6 +169,29 @@ class Supervisor:
         number = b"%d" % self._questions
         answers = await asyncio.gather(*(self._answer(worker, number, question, within) for worker in self._workers))
         return [Answered(worker.number, answer) for worker, answer in zip(self._workers, answers, strict=True)]
+
+    async def ask_one(self, question: bytes, within: Seconds = _TELL_SECONDS) -> bytes | None:
+        """Ask one worker after the other until one answers."""
+        for worker in self._workers:
+            self._questions += 1
+            answer = await self._answer(worker, b"%d" % self._questions, question, within)
+            if answer is not None:
+                return answer
+        return None
+
+    async def tell(self, question: bytes, within: Seconds = _TELL_SECONDS) -> list[Answered]:
+        """Ask all workers what each has to know: those that start too, later, and who does not answer is replaced."""
+        told = [worker for worker in self._workers if worker.ready]
+        for worker in self._workers:
+            if not worker.ready:
+                worker.missed.append(question)
+        self._questions += 1
+        number = b"%d" % self._questions
+        answers = await asyncio.gather(*(self._answer(worker, number, question, within) for worker in told))
+        for worker, answer in zip(told, answers, strict=True):
+            if answer is None and worker.ready:
+                self._replace(worker, hangs=True, what="did not answer")
+        return [Answered(worker.number, answer) for worker, answer in zip(told, answers, strict=True)]
 
     async def _answer(self, worker: _Worker, number: bytes, question: bytes, within: Seconds) -> bytes | None:
         reader, writer = worker.reader, worker.writer
@@ -204,9 +242,9 @@ class Supervisor:
                     return
         raise ConnectionResetError("it has ended")
 
-    def _replace(self, worker: _Worker, *, hangs: bool = False) -> None:
+    def _replace(self, worker: _Worker, *, hangs: bool = False, what: str = "did not change over") -> None:
         """Let a worker drain and end, or end it at once where it hangs: another takes its place."""
-        _log.warning("worker %d did not change over, and is replaced", worker.number)
+        _log.warning("worker %d %s, and is replaced", worker.number, what)
         if worker.process is not None and worker.process.is_alive():
             if hangs:
                 worker.process.kill()
@@ -239,8 +277,12 @@ class Supervisor:
     async def _launch(self, worker: _Worker) -> None:
         ours, theirs = socket.socketpair()
         worker.work = work = self._work
+        worker.missed = []
+        uplink = self._uplink(worker)
         with theirs:
-            process = _spawn(work.target, (worker.number, self._listeners, theirs))
+            process = _spawn(work.target, (worker.number, self._listeners, theirs, *uplink))
+        for channel in uplink:
+            channel.close()
         worker.process = process
         worker.started = asyncio.get_running_loop().time()
         worker.reader, worker.writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
@@ -248,10 +290,22 @@ class Supervisor:
             worker.ready = True
             if self._work is not work:
                 await self._catch_up(worker)
+            for question in worker.missed:
+                await self._answer(worker, b"missed", question, _TELL_SECONDS)
             if self._all_ready.is_set():
                 _log.warning("worker %d is back", worker.number)
             if self.ready == len(self._workers):
                 self._all_ready.set()
+
+    def _uplink(self, worker: _Worker) -> Sequence[socket.socket]:
+        """Return the end of a socket pair by which a worker asks."""
+        if self.asked is None:
+            return ()
+        ours, theirs = socket.socketpair()
+        if worker.hearing is not None:
+            worker.hearing.cancel()
+        worker.hearing = asyncio.create_task(answer_questions(ours, self.asked))
+        return (theirs,)
 
     async def _catch_up(self, worker: _Worker) -> None:
         """Have a worker do what was asked of the others while it started."""
@@ -263,7 +317,7 @@ class Supervisor:
             self._replace(worker, hangs=isinstance(error, TimeoutError))
 
 
-def _spawn(target: Target, arguments: tuple[int, Sequence[socket.socket], socket.socket]) -> SpawnProcess:
+def _spawn(target: Target, arguments: tuple[object, ...]) -> SpawnProcess:
     """Start a new process. It sees neither the terminal's SIGINT nor SIGHUP: the parent does, and tells it."""
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -69,6 +69,8 @@ class Driver:
         self._counters = counters
         self._clock = clock
         self.tasks = Tasks()
+        self.purging: Callable[[Exchange], bool] | None = None
+        """Takes requests that purge, where there may be some; it tells whether this was one."""
         self._seeking = 0
         """Requests that wait for a storage."""
 
@@ -192,10 +194,16 @@ class Driver:
 
     def _pass_by(self, exchange: Exchange, reason: Fetch) -> None:
         """Ask the origin without a look at what is stored, or nobody where the host is none of ours."""
+        if self.purging is not None and self.purging(exchange):
+            return
         if exchange.route.is_ours:
             self._start(exchange, partial(self._forward, exchange, reason))
         else:
             self._replies.error(exchange, 421, Outcome(detail=Detail.HOST_NOT_ALLOWED))
+
+    def purge(self, concerns: Callable[[PrimaryKey], bool]) -> None:
+        """Let nobody wait for what may be outdated when it comes."""
+        self._flights.purge(concerns)
 
     # Answering from what is stored.
 

@@ -169,6 +169,11 @@ class Counters:
         if self._log is not None:
             self._log(Entry(now, request, status, size, Seconds(0), Outcome(hit=True), *route))
 
+    def log(self, entry: Entry) -> None:
+        """Log what is no request of a client, where a log is kept."""
+        if self._log is not None:
+            self._log(entry)
+
     @property
     def requests(self) -> Counter[Key]:
         """Return how many exchanges there were, by site, route, method, status and the outcome's word."""

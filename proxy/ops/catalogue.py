@@ -16,7 +16,7 @@ from proxy.ops.process import LAG_BUCKETS
 from proxy.policy.decisions import Detail, ForwardReason
 from proxy.storage.numbers import BUCKETS
 
-CACHE_WORDS = ("hit", "hit-stale", *(reason.value for reason in ForwardReason), "refused")
+CACHE_WORDS = ("hit", "hit-stale", *(reason.value for reason in ForwardReason), "refused", "purge")
 """What ``Outcome.word`` can say."""
 RELOADS = "sitecache_reloads_total"
 LAST_RELOAD = "sitecache_last_reload_time_seconds"
@@ -26,7 +26,7 @@ RESTARTS = "sitecache_worker_restarts_total"
 REJECTIONS = (400, 405, 408, 413, 414, 431, 501, 503, 505)
 """What a request that breaks a rule or a limit gets."""
 VALIDATIONS = ("not-modified", "modified", "error")
-PURGE_KINDS = ("url", "path", "prefix", "glob", "tag", "host", "all")
+PURGE_KINDS = ("url", "prefix", "glob", "tag", "host", "all", "unread")
 PURGE_RESULTS = ("success", "failure", "refused")
 
 
@@ -247,6 +247,25 @@ _STORAGE = (
         readings.by_storage(lambda storage: storage.limits[1]),
         _ALIAS,
         merge=max,
+    ),
+    gauge(
+        "sitecache_local_tier_entries",
+        "Values held in memory now of what is hot in a cache outside the process, by cache.",
+        readings.by_tier(len),
+        _ALIAS,
+    ),
+    gauge("sitecache_local_tier_bytes", "Memory taken by them.", readings.by_tier(lambda tier: tier.bytes), _ALIAS),
+    gauge(
+        "sitecache_local_tier_limit_bytes",
+        "LOCAL_TIER of the cache, all workers together.",
+        readings.by_tier(lambda tier: tier.most),
+        _ALIAS,
+    ),
+    counter(
+        "sitecache_local_tier_hits_total",
+        "Look-ups in a cache outside the process that were answered from memory, without asking it.",
+        readings.by_tier(lambda tier: tier.hits),
+        _ALIAS,
     ),
 )
 

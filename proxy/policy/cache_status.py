@@ -27,9 +27,13 @@ class Outcome:
     stored: bool = False
     collapsed: bool = False
     detail: Detail | None = None
+    purge: bool = False
+    """It asked for a purge."""
 
     def word(self) -> str:
-        """Return the word that metrics and logs count by: hit, hit-stale, refused, or the reason to forward."""
+        """Return the word that metrics and logs count by: hit, hit-stale, refused, purge, or the reason to forward."""
+        if self.purge:
+            return "purge"
         if self.hit:
             return "hit" if self.detail is None else "hit-stale"
         return "refused" if self.forward is None else self.forward.value

@@ -103,6 +103,10 @@ WORDS: Mapping[str, Remedy] = {
         "The request was refused without asking the application.",
         "The detail says why: the client wanted only what is stored, or the host is not in `ALLOWED_HOSTS`.",
     ),
+    "purge": Remedy(
+        "The request asked for a purge.",
+        "Nothing, if its answer is 200; else that says what is wrong, or which cache could not be told.",
+    ),
 }
 
 #: What Cache-Status says in ``detail``.

@@ -273,6 +273,15 @@ class RemotePurges:
         self._start(self._forget(purge_key(number - MOST_RULES)))
         return number
 
+    async def follow(self, purge: Purge) -> None:
+        """Know of a purge that somebody has told the storage just now, at once."""
+        try:
+            said = (await self._asking.ask([NUMBER_KEY], _DEADLINE)).get(NUMBER_KEY)
+        except StorageError:
+            said = None
+        if not isinstance(said, PurgeNumber) or not await self.learn(said.number):
+            self.owe(purge)
+
     def owe(self, purge: Purge) -> None:
         """Go by a purge that the storage could not be told, and tell it when it is back."""
         if len(self._owed) >= _MOST_OWED:

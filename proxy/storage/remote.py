@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pkgutil import resolve_name
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from proxy.config.model import CacheConfig
 from proxy.config.units import Bytes, Seconds, UnixTime
@@ -84,6 +84,18 @@ class _Write:
 
     record: Record | None
     timeout: Seconds | None
+    ends: bool
+    """What others have of what lay there is not to be used any more."""
+
+
+class Watcher(Protocol):
+    """Who knows what lies in the cache, and is told of what changes there by this process."""
+
+    def begins(self, key: Key) -> None:
+        """Something else is on its way to this key."""
+
+    def arrived(self, key: Key, *, ends: bool) -> None:
+        """Nothing is on its way to this key any more; it ``ends`` what others know of it if something was forgotten."""
 
 
 class RemoteResponses:
@@ -121,6 +133,8 @@ class RemoteResponses:
         self.debts: Debts[Key] = Debts(self._delete, start)
         """What is to be forgotten as soon as the storage can be told so."""
         self.purges = RemotePurges(backend, guards, self._asking, start)
+        self.watcher: Watcher | None = None
+        """Is told of what changes."""
 
     # What the metrics page reads.
 
@@ -439,9 +453,12 @@ class RemoteResponses:
 
     def _write(self, key: Key, record: Record | None, timeout: Seconds | None = None) -> None:
         """Begin to write a record, or to delete what lies under the key: one at a time for each key, in order."""
-        running = key in self._writing
-        self._writing[key] = _Write(record, timeout)
-        if not running:
+        running = self._writing.get(key)
+        ends = record is None or isinstance(record, GroupMark) or (running is not None and running.ends)
+        self._writing[key] = _Write(record, timeout, ends)
+        if self.watcher is not None:
+            self.watcher.begins(key)
+        if running is None:
             self._start(self._carry_out(key))
 
     async def _carry_out(self, key: Key) -> None:
@@ -457,8 +474,10 @@ class RemoteResponses:
                 if self._writing[key] is write:
                     return
         finally:
-            del self._writing[key]
+            ends = self._writing.pop(key).ends
             self._written.set()
+            if self.watcher is not None:
+                self.watcher.arrived(key, ends=ends)
 
     def _owe(self, key: Key, write: _Write, error: StorageError) -> None:
         """Nobody knows what lies under the key now: it is forgotten before anything is stored there again."""
@@ -504,6 +523,9 @@ class RemoteResponses:
             with suppress(StorageError):
                 await self._guards.run(Operation.DELETE, server, work, _WRITE_DEADLINE)
                 done += names.values()
+                if self.watcher is not None:
+                    for key in names.values():
+                        self.watcher.arrived(key, ends=True)
         return done
 
 
