@@ -20,7 +20,7 @@ _Named = TypeVar("_Named")
 
 _KNOWN = ("BACKEND", "LOCATION", "TIMEOUT", "OPTIONS", "KEY_PREFIX", "VERSION", "KEY_FUNCTION", "SERIALIZER")
 #: What only the proxy heeds: programs wait for a store as long as its client does.
-_OF_THE_PROXY = ("DEADLINE", "BREAKER_FAILURES", "BREAKER_REST")
+_OF_THE_PROXY = ("DEADLINE", "BREAKER_FAILURES", "BREAKER_REST", "LOCAL_TIER", "LOCAL_TIER_SECONDS")
 SHARED = ("DATABASES", "ROUTER")
 """Settings beside CACHES that say where a cache in a database lies."""
 _BY_DEFAULT = {"BACKEND": "locmem"}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from proxy.exchange.counters import OTHER
 from proxy.ops.metric import Labels, Read, Samples, buckets
-from proxy.ops.sources import Sources, Storage, Store
+from proxy.ops.sources import Sources, Storage, Store, TierNumbers
 from proxy.policy.decisions import Detail
 from proxy.storage.numbers import Durations, Failure, Operation, Room
 from proxy.upstream.client import Asked
@@ -85,6 +85,11 @@ def by_storage(number: Callable[[Storage], int | None]) -> Read:
         return {labels: value for labels, value in found.items() if value is not None}
 
     return read
+
+
+def by_tier(number: Callable[[TierNumbers], int]) -> Read:
+    """A number of each local tier."""
+    return lambda sources: {(alias,): number(tier) for alias, tier in sources.tiers.items()}
 
 
 def evictions(sources: Sources) -> Samples:

@@ -60,6 +60,25 @@ class Storage(Protocol):
         """Values that this process took away to make room; None where others do that."""
 
 
+class TierNumbers(Protocol):
+    """Copies in the memory of the process of what lies in a cache outside it."""
+
+    def __len__(self) -> int:
+        """Copies held now, and lists of what they vary by."""
+
+    @property
+    def bytes(self) -> int:
+        """What they take."""
+
+    @property
+    def most(self) -> int:
+        """What they may take."""
+
+    @property
+    def hits(self) -> int:
+        """Requests that were answered from them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """One cache with the limits it was configured with; None is no limit."""
@@ -86,6 +105,8 @@ class Sources:
     usage: Callable[[], Usage]
     storages: Mapping[str, Storage] = field(default_factory=dict)
     """By alias, too."""
+    tiers: Mapping[str, TierNumbers] = field(default_factory=dict)
+    """By alias of the cache behind each."""
     dropped_lines: Callable[[], int] = lambda: 0
     """Of the access log."""
     lag: Durations = field(default_factory=lambda: Durations(LAG_BUCKETS))

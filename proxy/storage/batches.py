@@ -117,16 +117,16 @@ class Batches(Generic[_Read]):
                 self._suspect(batch.names)
             for told in waiting:
                 # Of their own: what raises one writes into it.
-                _tell(told, copy(error))
+                tell(told, copy(error))
         except asyncio.CancelledError:
             for told in waiting:
-                _tell(told, StorageError("the storage is being closed"))
+                tell(told, StorageError("the storage is being closed"))
             raise
         else:
             self._weigh(values)
             answer: Answer[_Read] = Answer(values)
             for told in waiting:
-                _tell(told, answer)
+                tell(told, answer)
 
     def _weigh(self, values: Mapping[str, Value]) -> None:
         """Learn how large values are."""
@@ -150,7 +150,7 @@ class Batches(Generic[_Read]):
             del self._alone[next(iter(self._alone))]
 
 
-def _tell(told: Callable[[_Said], None], said: _Said) -> None:
+def tell(told: Callable[[_Said], None], said: _Said) -> None:
     """Let one know; a fault in what it does then is not the others'."""
     try:
         told(said)

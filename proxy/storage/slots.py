@@ -38,6 +38,11 @@ def slot_key(primary: PrimaryKey, digest: str, index: VaryIndex | None, most: in
     return VariantKey(b"slot %d of %b" % (_own(digest, most) if named is None else named, primary))
 
 
+def resource_of(key: PrimaryKey | VariantKey) -> PrimaryKey:
+    """Return the key of the resource that what lies under this key belongs to."""
+    return PrimaryKey(key.partition(b" of ")[2] if key.startswith(b"slot ") else key)
+
+
 def with_variant(index: VaryIndex, stored: StoredResponse, until: UnixTime, digest: str, most: int) -> VaryIndex:
     """Return the index of a resource that has this variant, too, which is kept until then."""
     spec = stored.terms.vary

@@ -369,7 +369,12 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("CACHES: {default: {BACKEND: redis, OPTIONS: {a: !x 1}}}", 'CACHES.default.OPTIONS.a: expected a plain value, found the tag "!x"', id="option-tag"),
         line(f"CACHES: {{default: {{BACKEND: redis, OPTIONS: {{a: {'[' * 17}{']' * 17}}}}}}}", "CACHES.default.OPTIONS: expected at most 1000 values, nested at most 16 deep, found more", id="options-too-deep"),
         line(f"CACHES: {{default: {{BACKEND: redis, OPTIONS: {{a: &a [{'1, ' * 40}], b: [{'*a, ' * 25}]}}}}}}", "CACHES.default.OPTIONS: expected at most 1000 values, nested at most 16 deep, found more", id="options-of-aliases"),
-        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX, VERSION, KEY_FUNCTION, SERIALIZER, DEADLINE, BREAKER_FAILURES and BREAKER_REST, found nothing", id="empty-cache"),
+        line("CACHES: {default: {BACKEND: locmem, LOCAL_TIER: 1MiB}}", 'CACHES.default.LOCAL_TIER: expected a cache outside the process, found "locmem"; its pages are in the memory of the process already', id="local-tier-of-memory"),
+        line("CACHES: {default: {BACKEND: shared, LOCAL_TIER: 1MiB}}", 'CACHES.default.LOCAL_TIER: expected a cache outside the process, found "shared"; each process has its hot pages ready already, and knows at once when they change', id="local-tier-of-shared"),
+        line("CACHES: {default: {BACKEND: dummy, LOCAL_TIER: 1MiB}}", 'CACHES.default.LOCAL_TIER: expected a cache outside the process, found "dummy"; it keeps nothing that could be copied', id="local-tier-of-nothing"),
+        line("CACHES: {default: {BACKEND: redis, LOCAL_TIER: 0}}", "CACHES.default.LOCAL_TIER: expected a size of at least 1 byte, such as 64KiB, or null, found 0", id="local-tier-of-no-bytes"),
+        line("CACHES: {default: {BACKEND: redis, LOCAL_TIER_SECONDS: 0}}", "CACHES.default.LOCAL_TIER_SECONDS: expected a duration longer than 0, such as 30s or 5m, found 0", id="local-tier-for-no-time"),
+        line("CACHES: {default: }", "CACHES.default: expected a mapping with BACKEND, LOCATION, TIMEOUT, OPTIONS, KEY_PREFIX, VERSION, KEY_FUNCTION, SERIALIZER, DEADLINE, BREAKER_FAILURES, BREAKER_REST, LOCAL_TIER and LOCAL_TIER_SECONDS, found nothing", id="empty-cache"),
         line(
             "CACHES: {default: {BACKEND: locmem}, pages: {BACKEND: locmem}}\nCACHE_MIDDLEWARE_ALIAS: page",
             'CACHE_MIDDLEWARE_ALIAS: expected a cache of CACHES ("default" or "pages"), found "page"; did you mean "pages"?',
