@@ -62,9 +62,9 @@ Key = tuple[str, str, bytes, int, str]
 """Site, route, method, status and the outcome's word."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One line of the access log."""
+    """One line of the access log. Slotted and not frozen: one for each exchange (STYLE 8)."""
 
     at: UnixTime
     request: Request
