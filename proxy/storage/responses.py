@@ -165,7 +165,7 @@ class MemoryResponses(Immediate):
     ) -> None:
         """``log`` knows what was purged of this memory."""
         self._memory = memory
-        self._log = log or PurgeLog()
+        self._log = PurgeLog() if log is None else log
         self._begun: int | None = None
         """What is stored is valid after the purge with this number, and the ones before; None: after all of them."""
         self._kept = memory.kept
