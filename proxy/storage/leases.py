@@ -21,8 +21,8 @@ from proxy.storage.backends.file_place import open_lock
 _FLOCK = struct.Struct("hhqqi4x")
 #: Threads that wait for the leases of others; whoever finds none left goes on without waiting.
 _MOST_WAITING = 32
-#: How long a lease is waited for: the origin answers by then, or is given up.
-_LONGEST = Seconds(60)
+#: How long a lease is waited for, should its holder hang: then one more request to the origin does less harm.
+_LONGEST = Seconds(10)
 
 
 class Lease:
