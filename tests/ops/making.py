@@ -55,6 +55,18 @@ class Remote:
     evictions: Counter[Room] | None = None
 
 
+@dataclass
+class Tier:
+    """Copies of what is hot in such a cache."""
+
+    bytes: Bytes = Bytes(700)
+    most: Bytes = Bytes(1000)
+    hits: int = 9
+
+    def __len__(self) -> int:
+        return 2
+
+
 def failing() -> Remote:
     """A cache of two servers, one of which fails."""
     storage = Remote(

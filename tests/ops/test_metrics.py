@@ -20,7 +20,7 @@ from proxy.ops.snapshot import take
 from proxy.policy.decisions import Detail
 from proxy.storage.numbers import BUCKETS
 from proxy.upstream.client import Asked
-from tests.ops.making import NOW, counted, entry, failing, memory, request, sources
+from tests.ops.making import NOW, Tier, counted, entry, failing, memory, request, sources
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
@@ -39,6 +39,7 @@ def page(accept: str = "", workers: int = 1) -> Text:
             counters,
             stores={"default": memory(3, 500, 1)},
             storages={"pages": failing()},
+            tiers={"pages": Tier()},
             origins=lambda: {"app:80": Asked()},
         )
     )

@@ -26,7 +26,7 @@ from proxy.storage.numbers import Durations
 from proxy.upstream.client import Asked, Origins
 from proxy.upstream.pool import Pool as RealPool
 from tests.exchange.remotes import remote
-from tests.ops.making import NOW, Remote, counted, entry, failing, memory, request, sources
+from tests.ops.making import NOW, Remote, Tier, counted, entry, failing, memory, request, sources
 
 
 def asked() -> Asked:
@@ -68,6 +68,7 @@ def busy() -> Sources:
         origins=lambda: {"app:80": asked()},
         stores={"default": memory(11, 1234, 5), "pages": Store(memory(1, 2, 3).numbers, None, None)},
         storages={"shared": failing(), "new": Remote()},
+        tiers={"shared": Tier()},
         usage=lambda: Usage(Seconds(1.5), Bytes(8192)),
         dropped_lines=lambda: 12,
         lag=lag(),
@@ -127,6 +128,10 @@ def busy() -> Sources:
         pytest.param("sitecache_storage_owed_deletions", ("shared",), 4, id="owed"),
         pytest.param("sitecache_storage_entries", ("shared",), 70, id="files"),
         pytest.param("sitecache_storage_bytes", ("shared",), 8000, id="bytes-of-files"),
+        pytest.param("sitecache_local_tier_entries", ("shared",), 2, id="copies"),
+        pytest.param("sitecache_local_tier_bytes", ("shared",), 700, id="bytes-of-copies"),
+        pytest.param("sitecache_local_tier_limit_bytes", ("shared",), 1000, id="limit-of-copies"),
+        pytest.param("sitecache_local_tier_hits_total", ("shared",), 9, id="answered-by-copies"),
         pytest.param("sitecache_upstream_requests_total", ("app:80",), 20, id="asked"),
         pytest.param("sitecache_upstream_responses_total", ("app:80", "2xx"), 9, id="answered"),
         pytest.param("sitecache_upstream_responses_total", ("app:80", "5xx"), 2, id="answered-with-an-error"),
