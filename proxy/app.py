@@ -23,6 +23,7 @@ from proxy.config.load import Source
 from proxy.config.model import AccessLog as AccessLogStyle
 from proxy.config.model import Config
 from proxy.downstream.listeners import close_listeners, open_listeners, shown
+from proxy.downstream.notices import Notices
 from proxy.downstream.uplink import Uplink
 from proxy.downstream.workers import Answered, Supervisor, Work, converse
 from proxy.errors import ListenError
@@ -245,21 +246,26 @@ def _work_by(config: Config) -> Work:
 
 
 def _work(
-    config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket, up: socket.socket
+    config: Config, number: int, listeners: Sequence[socket.socket], channel: socket.socket, *more: socket.socket
 ) -> None:
     """Be one worker: the target of a new process."""
     del number
     _log_to_stderr()
-    uvloop.run(_serve_as_worker(config, listeners, channel, up))
+    uvloop.run(_serve_as_worker(config, listeners, channel, *more))
 
 
 async def _serve_as_worker(
-    config: Config, listeners: Sequence[socket.socket], channel: socket.socket, up: socket.socket
+    config: Config,
+    listeners: Sequence[socket.socket],
+    channel: socket.socket,
+    up: socket.socket,
+    others: socket.socket,
 ) -> None:
     stop = _stop_event()
-    uplink = Uplink(up)
+    uplink, notices = Uplink(up), Notices(others)
     async with _serving(config, listeners) as worker:
-        worker.carry = carried_by(uplink)
+        worker.carry, worker.say = carried_by(uplink), notices.say
+        notices.listen(worker.hear)
 
         async def change(told: bytes) -> None:
             await worker.change(pickle.loads(told))  # noqa: S301  from our parent, over a socket pair
@@ -275,3 +281,4 @@ async def _serve_as_worker(
         await worker.server.drain(worker.config.timeouts.drain)
         talking.cancel()
         uplink.close()
+        notices.close()

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from proxy.config.model import CacheConfig, CacheOptions, Config
-from proxy.config.units import UnixTime
+from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.ops.sources import Store
 from proxy.policy.key import Distinctions
 from proxy.policy.purging import Purge, PurgeLog
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.batches import Start
+from proxy.storage.changes import read
 from proxy.storage.guard import Guards, Patience
 from proxy.storage.memory import PageMemory
 from proxy.storage.registry import open_cache
@@ -75,6 +76,8 @@ class Pages:
         self._found: dict[str, Responses] = {}
         self._memories: dict[str, tuple[Memory, MemoryResponses]] = {}
         self._opened: dict[str, Opened] = {}
+        self.say: Callable[[bytes], None] = _nobody
+        """Has the other workers hear this."""
         self.leaving: list[Opened] = []
         """Those that are named no more, for as long as exchanges of before may use them."""
         self.stores: dict[str, Store] = {}
@@ -116,8 +119,20 @@ class Pages:
         remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
         tier = None
         if cache.LOCAL_TIER is not None:
-            tier = remote.watcher = Tier(cache.LOCAL_TIER, cache.LOCAL_TIER_SECONDS, self._clock, self._monotonic)
+            tier = remote.watcher = self._tier(alias, cache.LOCAL_TIER, cache.LOCAL_TIER_SECONDS)
         return Opened(alias, terms, backend, remote, tier)
+
+    def _tier(self, alias: str, most: Bytes, seconds: Seconds) -> Tier:
+        tier = Tier(most, seconds, self._clock, self._monotonic)
+        tier.changes.told.append(lambda message: self.say(b"%b\0%b" % (alias.encode(), message)))
+        return tier
+
+    def hear(self, notice: bytes) -> None:
+        """Take to heart what another worker has forgotten."""
+        alias, _, message = notice.partition(b"\0")
+        tier = self.tiers.get(alias.decode())
+        if tier is not None:
+            tier.change(read(message))
 
     def _shared(self, cache: CacheConfig, backend: SharedMemoryCache) -> SharedResponses:
         variants = self._config.limits.variants
@@ -241,6 +256,11 @@ class Pages:
         """Close what has to be closed."""
         for one in self.held:
             await one.backend.close()
+
+
+def _nobody(notice: bytes) -> None:
+    """Nobody hears it."""
+    del notice
 
 
 async def _close(one: Opened) -> None:

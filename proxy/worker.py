@@ -116,6 +116,8 @@ class Worker:
         """The latest that were carried out."""
         self.carry: Carry | None = None
         """Carries out what clients ask to be purged; whoever runs the worker gives it."""
+        self.say: Callable[[bytes], None] = _to_nobody
+        """Has the other workers hear what is to be known at once; whoever runs the worker gives it."""
         pages = self._pages(config, distinctions_of(config), None)
         self._turn = self._turned(config, pages, self._sites(config, pages, self.origins.of), Flights())
         self.server = Server(self._serving())
@@ -198,10 +200,19 @@ class Worker:
         for driver in (self.driver, *self._former):
             driver.purge(concerns)
 
+    def hear(self, notice: bytes) -> None:
+        """Take to heart what another worker says."""
+        self._turn.pages.hear(notice)
+
+    def _say(self, notice: bytes) -> None:
+        self.say(notice)
+
     # Building.
 
     def _pages(self, config: Config, distinctions: Distinctions, former: Pages | None) -> Pages:
-        return Pages(config, distinctions, clock, time.monotonic, self._storing.start, former)
+        pages = Pages(config, distinctions, clock, time.monotonic, self._storing.start, former)
+        pages.say = self._say
+        return pages
 
     def _sites(self, config: Config, pages: Pages, origin: Callable[[UpstreamConfig], Origin]) -> Sites:
         return sites_of(Parts(config, pages.of, origin))
@@ -308,6 +319,11 @@ class Worker:
         self._lag.close()
         if self._log is not None:
             self._log.close()
+
+
+def _to_nobody(notice: bytes) -> None:
+    """There are no other workers."""
+    del notice
 
 
 def _told_apart_by(config: Config) -> tuple[object, ...]:

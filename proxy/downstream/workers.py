@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 
 from proxy.config.units import Seconds
+from proxy.downstream.notices import Relay
 from proxy.downstream.uplink import answer_questions
 
 _log = logging.getLogger("sitecache")
@@ -47,8 +48,8 @@ Answering = Callable[[bytes], Awaitable[bytes]]
 _CHANGE_SECONDS = 30.0
 
 Target = Callable[..., None]
-"""What a worker runs: its number, the listeners, its end of the socket pair, and of the one that it may ask by, where
-it may. It must be a module's own function or a ``functools.partial`` of one, for the process that runs it is new."""
+"""What a worker runs: its number, the listeners, its end of the socket pair, and those by which it asks and is told
+by others, where it may. It must be a module's own function or a ``functools.partial`` of one, for the process that runs it is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Supervisor:
         """``ended`` is told what a worker that has died had counted, as far as it was asked."""
         self.asked: Answering | None = None
         """Answers what workers ask; without it, they must not ask."""
+        self._relay = Relay()
         self._ended = ended
         self._work = work
         self._listeners = listeners
@@ -142,6 +144,7 @@ class Supervisor:
         hearing = [worker.hearing for worker in self._workers if worker.hearing is not None]
         for task in (*late, *hearing):
             task.cancel()
+        self._relay.close()
         await asyncio.gather(*hearing, return_exceptions=True)
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
@@ -298,14 +301,14 @@ class Supervisor:
                 self._all_ready.set()
 
     def _uplink(self, worker: _Worker) -> Sequence[socket.socket]:
-        """Return the end of a socket pair by which a worker asks."""
+        """Return the ends of the socket pairs by which a worker asks, and has something passed on to the others."""
         if self.asked is None:
             return ()
         ours, theirs = socket.socketpair()
         if worker.hearing is not None:
             worker.hearing.cancel()
         worker.hearing = asyncio.create_task(answer_questions(ours, self.asked))
-        return (theirs,)
+        return theirs, self._relay.join(worker.number)
 
     async def _catch_up(self, worker: _Worker) -> None:
         """Have a worker do what was asked of the others while it started."""

@@ -19,6 +19,7 @@ from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, variant_key
 from proxy.policy.stored import StoredResponse, shared
 from proxy.storage.asking import Key
+from proxy.storage.changes import Changes
 from proxy.storage.memory import PageMemory
 from proxy.storage.responses import VarySpecs
 from proxy.storage.slots import resource_of
@@ -91,6 +92,8 @@ class Tier:
         self._changes = array("d", [_NEVER]) * _PLACES
         self._all_changed = _NEVER
         self._seconds = seconds
+        self.changes = Changes()
+        """What this process has forgotten, for those who have copies, too."""
         self.monotonic = monotonic
         self.most = most
         self.hits = 0
@@ -170,9 +173,11 @@ class Tier:
         self.forget(resource_of(key))
 
     def arrived(self, key: Key, *, ends: bool) -> None:
-        """What was on its way does not count as being there any more."""
-        del ends
-        self.forget(resource_of(key))
+        """What was on its way does not count as being there any more; others are told what it ends."""
+        one = sum_of(resource_of(key))
+        self.change((one,))
+        if ends:
+            self.changes.add(one)
 
     def forget_all(self) -> None:
         """Have nothing be good that was confirmed until now."""

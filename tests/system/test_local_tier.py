@@ -1,0 +1,93 @@
+"""Do workers, and proxies, hear at once of what one of them has made invalid, long before their copies are too old?
+
+Copies are good for an hour here, so only a notice can end one in time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.storage.servers import await_that
+from tests.system.processes import PATIENCE, Process
+from tests.system.storing import Origin, Proxies, Storage, _Pages, get
+from tests.system.test_storage_metrics import number
+from tests.system.test_workers import workers
+
+ALIAS = 'alias="default"'
+HOUR = {"LOCAL_TIER": "1MiB", "LOCAL_TIER_SECONDS": "1h", "DEADLINE": "5s"}
+#: On so many connections, each of two workers has surely been asked.
+_MANY = 30
+
+
+class _Written(_Pages):
+    """Pages that can be written to."""
+
+    def do_POST(self) -> None:  # noqa: N802  the name is the library's
+        self.send_response(204)
+        self.end_headers()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Proxies]:
+    with Origin() as origin, ExitStack() as stack:
+        origin.RequestHandlerClass = _Written
+        yield Proxies(origin, tmp_path, stack)
+        origin.shutdown()
+
+
+def write(port: int, path: str = "/page") -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    connection.request("POST", path, headers={"Host": "site.test", "Content-Length": "0"})
+    assert connection.getresponse().status == 204
+    connection.close()
+
+
+def copies(process: Process) -> float:
+    return number(process, "sitecache_local_tier_entries", ALIAS)
+
+
+def hits(process: Process) -> float:
+    return number(process, "sitecache_local_tier_hits_total", ALIAS)
+
+
+def write_and_await(start: Proxies, port: int, *others: int) -> None:
+    """Write to the page, and await that nobody has anything from before any more."""
+    before = start.origin.made["/page"]
+    write(port)
+    for each in (port, *others):
+        await_that(lambda each=each: all(made(each) > before for _ in range(_MANY)))
+
+
+def made(port: int) -> int:
+    """Return how often the page had been made when this one was."""
+    return int(get(port)[0].split()[2])
+
+
+@pytest.mark.parametrize("kind", ["redis", "files"])
+def test_all_workers_hear_of_a_write(start: Proxies, storages, kind: str) -> None:
+    storage: Storage = storages(kind)
+    settings = storage.settings(KEY_PREFIX="tiers", **HOUR) | {"workers": 2, "admin": "127.0.0.1:0"}
+    process, port = start.start(settings)
+    await_that(lambda: get(port) and copies(process) == 2)
+    for _ in range(3):
+        write_and_await(start, port)
+    assert hits(process) > 0
+    assert process.stop() == 0
+
+
+def test_a_worker_that_starts_later_hears_too(start: Proxies, storages) -> None:
+    storage: Storage = storages("redis")
+    settings = storage.settings(KEY_PREFIX="later", **HOUR) | {"workers": 2, "admin": "127.0.0.1:0"}
+    process, port = start.start(settings)
+    await_that(lambda: get(port) and copies(process) == 2)
+    os.kill(workers(process)[0], signal.SIGKILL)
+    process.wait_for(r"worker \d is back$")
+    await_that(lambda: get(port) and copies(process) == 2)
+    write_and_await(start, port)
