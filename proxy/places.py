@@ -22,6 +22,8 @@ class Places:
         self._above = above
         self._made: dict[str, Place] = {}
         self._sizes: dict[tuple[str, str], Bytes] = {}
+        self._by_default: Mapping[str, CacheConfig] | None = None
+        """What there is without CACHES: it goes by the workers there are, whatever a file says later."""
         remove_leftovers(above)
 
     def settle(self, config: Config) -> Config:
@@ -30,13 +32,18 @@ class Places:
         InvalidCacheBackendError says what does not fit. Where nobody asked for a shared cache, each worker has its own
         then.
         """
+        if self._by_default is None:
+            self._by_default = SHARED_CACHES if config.workers > 1 else DEFAULT_CACHES
+        if config.CACHES is SHARED_CACHES or config.CACHES is DEFAULT_CACHES:
+            config = replace(config, CACHES=self._by_default)
         try:
             caches = {alias: self._settled(alias, cache) for alias, cache in config.CACHES.items()}
         except (OSError, ValueError) as error:
             if config.CACHES is not SHARED_CACHES:
                 raise InvalidCacheBackendError(f"CACHES.{_first_shared(config.CACHES)}.{_said(error)}") from error
             _log.warning("each worker has its own cache, since they cannot share one: %s", _said(error))
-            caches = dict(DEFAULT_CACHES)
+            self._by_default = DEFAULT_CACHES
+            return replace(config, CACHES=DEFAULT_CACHES)
         return replace(config, CACHES=caches)
 
     def _settled(self, alias: str, cache: CacheConfig) -> CacheConfig:

@@ -299,17 +299,26 @@ def test_what_does_not_fit_is_said_at_the_start_or_each_worker_has_its_own(small
         InvalidCacheBackendError, match=r"CACHES\.default\.OPTIONS\.MAX_BYTES: expected room for 64MiB in"
     ):
         places.settle(Config(CACHES={"default": asked}))
-    assert places.settle(Config(CACHES=SHARED_CACHES)).CACHES == DEFAULT_CACHES
+    assert places.settle(Config(workers=2, CACHES=SHARED_CACHES)).CACHES == DEFAULT_CACHES
     places.remove()
     assert list(small_disk.iterdir()) == []
 
 
 def test_a_place_stays_the_same_through_reloads(tmp_path: Path) -> None:
     places = Places(str(tmp_path))
-    first = places.settle(Config(CACHES=SHARED_CACHES))
+    first = places.settle(Config(workers=2, CACHES=SHARED_CACHES))
     assert first.CACHES["default"].LOCATION.startswith(str(tmp_path))
-    assert places.settle(Config(CACHES=SHARED_CACHES)) == first
+    assert places.settle(Config(workers=2, CACHES=SHARED_CACHES)) == first
     (Path(first.CACHES["default"].LOCATION) / "pages.0").write_bytes(b"x" * MIB)
-    assert places.settle(Config(CACHES=SHARED_CACHES)) == first
+    assert places.settle(Config(workers=2, CACHES=SHARED_CACHES)) == first
     places.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("workers", "later"), [(1, 2), (2, 1)])
+def test_without_caches_there_are_those_of_the_workers_that_run(tmp_path: Path, workers: int, later: int) -> None:
+    by_default = {1: DEFAULT_CACHES, 2: SHARED_CACHES}
+    places = Places(str(tmp_path))
+    first = places.settle(Config(workers=workers, CACHES=by_default[workers]))
+    assert places.settle(Config(workers=later, CACHES=by_default[later])).CACHES == first.CACHES
+    places.remove()
