@@ -44,6 +44,7 @@ class _Commands(LateGroup):
     late: ClassVar[Mapping[str, str]] = {
         "explain": "proxy.commands.explain:explain",
         "purge": "proxy.commands.purge:purge",
+        "top": "proxy.commands.top:top",
         "version": "proxy.commands.version:version",
     }
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from proxy.config.addresses import Tcp, Unix, parse_listener
+from proxy.config.load import load
+from proxy.config.model import AdminConfig
 from proxy.errors import SitecacheError
 
 _PATIENCE = 15.0
@@ -84,3 +88,11 @@ def _read(status: int, body: bytes, good: Sequence[int]) -> Any:
     if status not in good:
         raise AdminError(str(told.get("error", told)) if isinstance(told, dict) else f"status {status}")
     return told
+
+
+def admin_of(file: str | None, address: str | None, token: str | None) -> Admin:
+    """Return the listener that the options of a command name; ConfigError or ValueError where that is none."""
+    settings = AdminConfig() if file is None else load(Path(file), os.environ, {}).config.admin
+    if address is None and settings.listen == "off":
+        raise ValueError("the configuration has no admin listener (admin: off), so its proxy cannot be asked")
+    return Admin(address or settings.listen, token or settings.token)

@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from proxy.commands.admin_client import Admin
+from proxy.commands.admin_client import Admin, admin_of
 from proxy.config.load import load
-from proxy.config.model import AdminConfig, Config
 from proxy.errors import ConfigError, SitecacheError
 
 _UNREACHED = 1
@@ -51,7 +50,7 @@ def explain(  # noqa: PLR0913  one for each option
     """
     described = (url, method, fields, peer)
     try:
-        told = _ask(described, _admin(file, admin, token)) if response is None else _judge(described, file, response)
+        told = _ask(described, admin_of(file, admin, token)) if response is None else _judge(described, file, response)
     except ConfigError as error:
         click.echo("\n".join(map(str, error.faults)), err=True)
         sys.exit(_WRONG)
@@ -70,17 +69,6 @@ def _ask(described: _Described, admin: Admin) -> Any:
     url, method, fields, peer = described
     given = {"from": peer} if peer else {}
     return admin.get("/explain", url=url, method=method, header=list(fields), **given)
-
-
-def _admin(file: str | None, address: str | None, token: str | None) -> Admin:
-    settings = AdminConfig() if file is None else _config(file).admin
-    if address is None and settings.listen == "off":
-        raise ValueError("the configuration has no admin listener (admin: off), so its proxy cannot be asked")
-    return Admin(address or settings.listen, token or settings.token)
-
-
-def _config(file: str | None) -> Config:
-    return load(None if file is None else Path(file), os.environ, {}).config
 
 
 def _judge(described: _Described, file: str | None, response: str) -> dict[str, Any]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from proxy.commands.admin_client import Admin
-from proxy.config.load import load
-from proxy.config.model import AdminConfig
+from proxy.commands.admin_client import admin_of
 from proxy.errors import ConfigError, SitecacheError
 
 _FAILED = 1
@@ -54,7 +50,7 @@ def purge(  # noqa: PLR0913  one for each option
     asked: dict[str, Any] = {name: list(texts) for name, texts in named.items() if texts}
     asked |= {name: True for name, given in {"all": everything, "soft": soft}.items() if given}
     try:
-        told = _admin(file, admin, token).post("/purge", asked)
+        told = admin_of(file, admin, token).post("/purge", asked)
     except ConfigError as error:
         click.echo("\n".join(map(str, error.faults)), err=True)
         sys.exit(_WRONG)
@@ -67,13 +63,6 @@ def purge(  # noqa: PLR0913  one for each option
         _show(told)
     if told.get("failed"):
         sys.exit(_FAILED)
-
-
-def _admin(file: str | None, address: str | None, token: str | None) -> Admin:
-    settings = AdminConfig() if file is None else load(Path(file), os.environ, {}).config.admin
-    if address is None and settings.listen == "off":
-        raise ValueError("the configuration has no admin listener (admin: off), so its proxy cannot be asked")
-    return Admin(address or settings.listen, token or settings.token)
 
 
 def _show(told: dict[str, Any]) -> None:
