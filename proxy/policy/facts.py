@@ -61,7 +61,7 @@ class Facts:
         return {
             "method": self.method or "another method",
             "route": self.route or "that it takes",
-            "status": "this" if self.status is None else str(self.status),
+            "status": "it has" if self.status is None else str(self.status),
             "cookies": _counted(self.cookies) or "cookies",
             "set_cookies": _counted(self.set_cookies) or "a cookie",
             "control": self.control,

@@ -62,7 +62,7 @@ function shape(name, given) {
   return element;
 }
 
-/** A curve of five minutes; its numbers stand beside it as text. */
+/** A curve of what is known, one minute at least; its numbers stand beside it as text. */
 export function curve() {
   const svg = shape("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const area = shape("polygon", { class: "area" });
@@ -72,8 +72,9 @@ export function curve() {
     svg,
     show(points, top) {
       const most = top ?? Math.max(1e-9, ...points.map((point) => point.value)) * 1.1;
+      const since = Math.max(60, ...points.map((point) => point.ago));
       const places = points.map(({ ago, value }) =>
-        [WIDE - ago * WIDE / 300, HIGH - 1 - Math.min(1, value / most) * (HIGH - 3)].map((n) => n.toFixed(1)));
+        [WIDE - ago * WIDE / since, HIGH - 1 - Math.min(1, value / most) * (HIGH - 3)].map((n) => n.toFixed(1)));
       const text = places.map((place) => place.join(",")).join(" ");
       line.setAttribute("points", text);
       area.setAttribute("points", places.length > 1 ? `${places[0][0]},${HIGH} ${text} ${places.at(-1)[0]},${HIGH}` : "");

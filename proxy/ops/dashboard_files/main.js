@@ -28,11 +28,16 @@ function state(text, lamp) {
   announce(text);
 }
 
+/** Show the numbers, or the question for the token. */
+function at(numbers) {
+  for (const id of ["numbers", "ways", "pause"]) $(id).hidden = !numbers;
+  $("login").hidden = numbers;
+}
+
 function askForToken(text) {
   keeper.forget();
   clearTimeout(timer);
-  $("numbers").hidden = true;
-  $("login").hidden = false;
+  at(false);
   say($("refused"), text);
   state("Waiting for the token", "");
   $("token").focus();
@@ -71,8 +76,7 @@ async function look() {
 
 function show(stats) {
   history.add(stats);
-  $("login").hidden = true;
-  $("numbers").hidden = false;
+  at(true);
   const workers = stats.workers === 1 ? "1 worker" : `${stats.workers} workers`;
   say($("about"), `version ${stats.version}, ${workers}, started ${lasting(stats.time - stats.started)} ago`);
   const found = troubles(stats);
