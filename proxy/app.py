@@ -8,17 +8,14 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pkgutil import resolve_name
 
 import uvloop
-from aiohttp import web
 
-from proxy.cache.aliases import Caches
-from proxy.cache.logged import LoggedCache
-from proxy.cache.settings import of_config
 from proxy.config.load import Source
 from proxy.config.model import AccessLog as AccessLogStyle
 from proxy.config.model import Config
@@ -27,23 +24,19 @@ from proxy.downstream.notices import Notices
 from proxy.downstream.uplink import Uplink
 from proxy.downstream.workers import Answered, Supervisor, Work, converse
 from proxy.errors import ListenError
-from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
-from proxy.ops.cache_http import add_caches
 from proxy.ops.catalogue import RESTARTS
-from proxy.ops.config_page import config_pages
-from proxy.ops.dashboard import dashboard_pages
-from proxy.ops.explain_page import AskWorkers, explain_pages
-from proxy.ops.health import Readiness, Unready, Watch, health_pages
+from proxy.ops.insight import Insight
 from proxy.ops.line_writer import LineWriter
-from proxy.ops.metrics import Collect, metrics_pages
+from proxy.ops.readiness import Readiness, Unready, Watch
 from proxy.ops.snapshot import Snapshot, total
-from proxy.ops.stats import stats_pages
 from proxy.places import Places
 from proxy.purging import Purging, carried_by
 from proxy.questions import answering
 from proxy.reloads import Reloads
 from proxy.storage.backends.base import InvalidCacheBackendError
 from proxy.worker import Worker, clock, settle
+
+_StartControl = Callable[[Config, Sequence[socket.socket], Insight], Awaitable[Callable[[], Awaitable[None]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +111,19 @@ def _meanwhile(*work: Coroutine[object, object, None]) -> Iterator[None]:
             task.cancel()
 
 
+@asynccontextmanager
+async def _controlled(config: Config, sockets: Sockets, insight: Insight) -> AsyncIterator[None]:
+    """Answer operators until the block ends, where they have a listener."""
+    if not sockets.admin:
+        yield
+        return
+    # In a thread, so that clients are answered meanwhile: it takes longer than all that came before.
+    start: _StartControl = await asyncio.to_thread(resolve_name, "proxy.control:start_control")
+    stop = await start(config, sockets.admin, insight)
+    yield
+    await stop()
+
+
 async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) -> None:
     stop = _stop_event()
     async with _serving(config, sockets.clients) as worker:
@@ -139,15 +145,14 @@ async def _serve_alone(config: Config, source: Source | None, sockets: Sockets) 
 
         purging = Purging(answering(worker), tell)
         worker.carry = purging.carry
-        runners = await _start_admin(config, sockets, [*_pages(collect, readiness, ask, reloads), *purging.pages])
-        _announce(sockets)
-        with _meanwhile(reloads.run(), watch.run()):
-            await stop.wait()
-        _say("draining")
-        close_listeners(sockets.clients)
-        await worker.server.drain(worker.config.timeouts.drain)
-        for runner in runners:
-            await stop_admin(runner)
+        insight = Insight(collect, readiness, ask, purging.carry_logged, lambda: reloads.config)
+        async with _controlled(config, sockets, insight):
+            _announce(sockets)
+            with _meanwhile(reloads.run(), watch.run()):
+                await stop.wait()
+            _say("draining")
+            close_listeners(sockets.clients)
+            await worker.server.drain(worker.config.timeouts.drain)
 
 
 @asynccontextmanager
@@ -197,47 +202,20 @@ async def _serve_with_workers(config: Config, source: Source | None, sockets: So
     async def ask(question: bytes) -> Sequence[tuple[int, bytes | None]]:
         return [(each.number, each.answer) for each in await supervisor.ask(question)]
 
-    runners = await _start_admin(config, sockets, [*_pages(collect, readiness, ask, reloads), *purging.pages])
+    insight = Insight(collect, readiness, ask, purging.carry_logged, lambda: reloads.config)
     starting = asyncio.create_task(supervisor.start())
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
-    if not stop.is_set():
-        _announce(sockets)
-        with _meanwhile(reloads.run(), watch.run()):
-            await stopped
-    stopping = True
-    _say("draining")
-    starting.cancel()
-    close_listeners(sockets.clients)
-    await supervisor.stop(reloads.config.timeouts.drain)
-    for runner in runners:
-        await stop_admin(runner)
-
-
-def _pages(collect: Collect, readiness: Callable[[], Readiness], ask: AskWorkers, reloads: Reloads) -> Sequence[Page]:
-    """Return every page of the admin listener but those of the caches."""
-    return [
-        *dashboard_pages(wants_token=reloads.config.admin.token is not None),
-        *metrics_pages(collect),
-        *stats_pages(collect, clock),
-        *health_pages(readiness),
-        *config_pages(lambda: reloads.config),
-        *explain_pages(ask),
-    ]
-
-
-async def _start_admin(config: Config, sockets: Sockets, pages: Sequence[Page]) -> list[web.AppRunner]:
-    return [
-        await start_admin(_with_caches(config, admin_app(pages, config.admin.token)), listener.dup())
-        for listener in sockets.admin
-    ]
-
-
-def _with_caches(config: Config, app: web.Application) -> web.Application:
-    """Let whoever has the token use the caches on the admin listener, where there is one."""
-    if config.admin.token is not None:
-        add_caches(app, Caches(of_config(config), LoggedCache), config.admin.token)
-    return app
+    async with _controlled(config, sockets, insight):
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            _announce(sockets)
+            with _meanwhile(reloads.run(), watch.run()):
+                await stopped
+        stopping = True
+        _say("draining")
+        starting.cancel()
+        close_listeners(sockets.clients)
+        await supervisor.stop(reloads.config.timeouts.drain)
 
 
 def _work_by(config: Config) -> Work:

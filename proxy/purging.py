@@ -20,7 +20,6 @@ from proxy.downstream.uplink import Uplink
 from proxy.downstream.workers import Answered
 from proxy.errors import RequestError
 from proxy.ops.purge import Asked, Done, PurgeError, asked_of
-from proxy.ops.purge_page import purge_pages
 from proxy.policy.purging import Kind, Purge, Rule, subject_of
 from proxy.worker import Worker, clock
 
@@ -103,10 +102,9 @@ class Purging:
     def __init__(self, ask_one: AskOne, tell_all: TellAll) -> None:
         self._ask_one = ask_one
         self._tell_all = tell_all
-        self.pages = purge_pages(self._carry_logged)
-        """On the admin listener."""
 
-    async def _carry_logged(self, asked: Asked) -> Done:
+    async def carry_logged(self, asked: Asked) -> Done:
+        """Purge for the admin listener."""
         return await self.carry(asked, by="admin")
 
     async def answer(self, question: bytes) -> bytes:

@@ -8,8 +8,7 @@ from typing import Any
 
 from proxy.downstream.pretended import Asked, pretend
 from proxy.errors import RequestError
-from proxy.ops.explain import explain
-from proxy.ops.explain_page import EXPLAIN
+from proxy.ops.explain import EXPLAIN, explain
 from proxy.purging import PURGE, purge_here
 from proxy.worker import Worker, clock
 

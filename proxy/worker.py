@@ -35,8 +35,7 @@ from proxy.message.heads import Request
 from proxy.ops.access_log import AccessLog
 from proxy.ops.line_writer import LineWriter
 from proxy.ops.process import LoopLag, usage
-from proxy.ops.purge import Asked, Done
-from proxy.ops.purge_page import Carry
+from proxy.ops.purge import Asked, Carry, Done
 from proxy.ops.snapshot import Snapshot, of_caches, take, total
 from proxy.ops.sources import Sources
 from proxy.pages import Opened, Pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,11 @@ from proxy.policy.stored import StoredResponse
 from proxy.policy.tags import EVERY_TAG
 
 Values = dict[str, Any]
+
+AskWorkers = Callable[[bytes], Awaitable[Sequence[tuple[int, bytes | None]]]]
+"""Asks each worker a question, which is JSON; the answers are JSON too, None where a worker gave none."""
+EXPLAIN = "explain"
+"""What such a question asks, to be answered by ``explain``."""
 
 _MOST_TAGS = 20
 _SHOWN_FIELDS = (b"content-type", b"content-encoding", b"content-language")

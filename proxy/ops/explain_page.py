@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 
 from proxy.ops.admin import Page
-from proxy.ops.explain import reasons
+from proxy.ops.explain import EXPLAIN, AskWorkers, reasons
 
-AskWorkers = Callable[[bytes], Awaitable[Sequence[tuple[int, bytes | None]]]]
-"""Asks each worker a question, which is JSON; the answers are JSON too, None where a worker gave none."""
-
-EXPLAIN = "explain"
 _KNOWN = frozenset({"url", "method", "header", "from"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -16,16 +16,13 @@ from prometheus_client.registry import Collector
 from proxy.ops.admin import Page
 from proxy.ops.catalogue import METRICS
 from proxy.ops.metric import SUM, Kind, Metric, Samples
-from proxy.ops.snapshot import Snapshot, total
+from proxy.ops.snapshot import Collect, Snapshot, total
 
 _FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily]] = {
     Kind.COUNTER: CounterMetricFamily,
     Kind.GAUGE: GaugeMetricFamily,
 }
 
-
-Collect = Callable[[], Awaitable[Sequence[Snapshot]]]
-"""Returns the numbers of every worker."""
 
 
 @dataclass(frozen=True, slots=True)

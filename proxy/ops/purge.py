@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -157,3 +157,7 @@ class Done:
             return {"status": "failed", "error": self.error}
         told = {"status": "failed" if self.failed else "ok", "purged": asked.plain(), "caches": list(self.caches)}
         return told | ({"failed": dict(self.failed)} if self.failed else {})
+
+
+Carry = Callable[[Asked], Awaitable[Done]]
+"""Purges, for all workers and whoever shares their storages."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from aiohttp import web
 
 from proxy.ops.admin import Page
-from proxy.ops.purge import Asked, Done, PurgeError, asked_of
+from proxy.ops.purge import Carry, PurgeError, asked_of
 
-Carry = Callable[[Asked], Awaitable[Done]]
-"""Purges, for all workers and whoever shares their storages."""
 _LARGEST = 1024 * 1024
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from proxy.ops import urls
@@ -11,6 +11,9 @@ from proxy.ops.catalogue import METRICS
 from proxy.ops.metric import Kind, Labels, Samples
 from proxy.ops.sources import Sources
 from proxy.ops.urls import Lists
+
+Collect = Callable[[], Awaitable[Sequence["Snapshot"]]]
+"""Returns the numbers of every worker."""
 
 
 @dataclass(frozen=True, slots=True)

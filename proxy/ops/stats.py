@@ -14,8 +14,7 @@ from proxy.config.units import UnixTime
 from proxy.ops.admin import Page
 from proxy.ops.catalogue import METRICS
 from proxy.ops.metric import SUM, Kind, Metric, Samples
-from proxy.ops.metrics import Collect
-from proxy.ops.snapshot import Snapshot, total
+from proxy.ops.snapshot import Collect, Snapshot, total
 
 _BY_METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 _CACHES = {

@@ -16,8 +16,9 @@ from proxy.config.model import AdminConfig, Config, UpstreamConfig
 from proxy.config.units import Seconds
 from proxy.ops.admin import Page, admin_app, start_admin, stop_admin
 from proxy.ops.config_page import config_pages
-from proxy.ops.health import Degraded, Readiness, Unready, health_pages
+from proxy.ops.health import health_pages
 from proxy.ops.metrics import metrics_pages
+from proxy.ops.readiness import Degraded, Readiness, Unready
 from proxy.ops.snapshot import Snapshot, take
 from proxy.ops.stats import stats_pages
 from tests.ops.making import NOW, sources

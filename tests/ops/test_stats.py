@@ -11,7 +11,7 @@ import proxy
 from proxy.exchange.counters import Counters
 from proxy.ops.admin import admin_app
 from proxy.ops.catalogue import METRICS
-from proxy.ops.health import Degraded, Readiness, Watch, degraded
+from proxy.ops.readiness import Degraded, Readiness, Watch, degraded
 from proxy.ops.snapshot import Snapshot, take, total
 from proxy.ops.stats import stats, stats_pages
 from proxy.ops.urls import Url, together

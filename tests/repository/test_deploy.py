@@ -15,7 +15,8 @@ import yaml
 from proxy.config.addresses import Tcp, parse_listener
 from proxy.config.load import load
 from proxy.config.model import Config
-from proxy.ops.health import Readiness, health_pages
+from proxy.ops.health import health_pages
+from proxy.ops.readiness import Readiness
 from tests.repository.files import ROOT, dockerfile, text
 
 IMAGE = list(dockerfile().values())[-1]
