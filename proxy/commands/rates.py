@@ -14,6 +14,8 @@ Values = Mapping[str, Any]
 
 _MINUTE = 60.0
 _SERVED = frozenset({"hit", "hit-stale"})
+_NEITHER = frozenset({"refused", "purge"})
+"""Neither a stored response answered, nor the application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def since_start(stats: Values) -> Span:
     took: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     durations = stats["duration_seconds"]
     for word, histogram in durations["cache"].items():
-        if word != "refused":
+        if word not in _NEITHER:
             took[word in _SERVED].update(dict(zip(durations["ends"], histogram["counts"], strict=True)))
     requests, sent = stats["requests"], stats["bytes"]
     return Span(

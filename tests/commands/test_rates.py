@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from proxy.commands.rates import History, bytes_of, number, percent, quantile, ratio, took
+from proxy.commands.rates import History, bytes_of, number, percent, quantile, ratio, since_start, took
 from proxy.config.units import UnixTime
 from proxy.exchange.counters import Counters
 from proxy.ops.snapshot import take
 from proxy.ops.stats import stats
+from proxy.policy.cache_status import Outcome
+from proxy.policy.decisions import Detail, ForwardReason
 from proxy.upstream.client import Asked
 from tests.ops.making import NOW, counted, entry, request, sources
 
@@ -54,6 +56,23 @@ def test_a_proxy_that_was_started_again_makes_no_rate(after: float, hits: int) -
     history = History()
     history.add(answer(0, hits=10, misses=0))
     assert history.add(answer(after, hits=hits, misses=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "hits", "misses"),
+    [
+        pytest.param(Outcome(hit=True), 1, 0, id="hit"),
+        pytest.param(Outcome(hit=True, detail=Detail.MAX_STALE), 1, 0, id="stale-hit"),
+        pytest.param(Outcome(forward=ForwardReason.STALE), 0, 1, id="forwarded"),
+        pytest.param(Outcome(detail=Detail.ONLY_IF_CACHED), 0, 0, id="refused"),
+        pytest.param(Outcome(purge=True), 0, 0, id="purge"),
+    ],
+)
+def test_what_counts_as_a_hit_and_as_a_miss(outcome: Outcome, hits: int, misses: int) -> None:
+    counters = Counters()
+    counters.done(entry(request(), outcome))
+    span = since_start(stats([take(sources(counters))], NOW))
+    assert (span.hits_took.total(), span.misses_took.total()) == (hits, misses)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.system.browser import Browser
+from tests.system.chromium import Chromium, chromium
 from tests.system.processes import RUNNING, run_once, start_gunicorn, start_proxy, start_uvicorn
 from tests.system.storing import STORAGES, Storage
 
@@ -110,6 +111,13 @@ def storages() -> Iterator[Callable[[str], Storage]]:
             return started[kind]
 
         yield one
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chromium]:
+    """A real browser; each test has tabs of its own."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

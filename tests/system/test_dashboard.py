@@ -12,19 +12,13 @@ from typing import Any
 import pytest
 
 from tests.storage.servers import await_that
-from tests.system.chromium import DESKTOP, PHONE, Chromium, Tab, chromium
+from tests.system.chromium import DESKTOP, PHONE, Chromium, Tab
 from tests.system.processes import PATIENCE, Process, admin_port, start_proxy
 from tests.system.scripted import run_proxy, tcp_port
 
 LOOK = (Path(__file__).parent / "looking.js").read_text("utf-8")
 TOKEN = "a-token-of-some-length"
 COSTLIEST = "document.getElementById('costliest')"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 const KEPT = 300;
 const MINUTE = 60;
 const SERVED = new Set(["hit", "hit-stale"]);
+/** Neither a stored response answered, nor the application. */
+const NEITHER = new Set(["refused", "purge"]);
 
 /** Of one answer, what rates are made of: sums since the start. */
 function reading(stats) {
   const took = { hit: [], miss: [] };
   for (const [word, { counts }] of Object.entries(stats.duration_seconds.cache)) {
-    const sums = SERVED.has(word) ? took.hit : word === "refused" ? null : took.miss;
+    const sums = SERVED.has(word) ? took.hit : NEITHER.has(word) ? null : took.miss;
     counts.forEach((count, i) => { if (sums) sums[i] = (sums[i] ?? 0) + count; });
   }
   const origins = Object.values(stats.upstreams);
