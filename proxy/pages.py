@@ -16,8 +16,8 @@ from proxy.policy.purging import Purge, PurgeLog
 from proxy.storage.backends.base import Backend
 from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.batches import Start
-from proxy.storage.changes import read
 from proxy.storage.guard import Guards, Patience
+from proxy.storage.hearing import Hearing, Messenger
 from proxy.storage.memory import PageMemory
 from proxy.storage.registry import open_cache
 from proxy.storage.remote import RemoteResponses, page_key
@@ -38,6 +38,8 @@ class Opened:
     backend: Backend
     responses: RemoteResponses | SharedResponses
     tier: Tier | None = None
+    hearing: Hearing | None = None
+    """Tells others of what the tier has forgotten, and the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +119,35 @@ class Pages:
         variants = self._config.limits.variants
         make_key = partial(page_key, cache)
         remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
-        tier = None
-        if cache.LOCAL_TIER is not None:
-            tier = remote.watcher = self._tier(alias, cache.LOCAL_TIER, cache.LOCAL_TIER_SECONDS)
-        return Opened(alias, terms, backend, remote, tier)
+        if cache.LOCAL_TIER is None:
+            return Opened(alias, terms, backend, remote)
+        tier = remote.watcher = self._tier(alias, cache.LOCAL_TIER, cache.LOCAL_TIER_SECONDS)
+        return Opened(alias, terms, backend, remote, tier, self._hearing(backend, make_key, tier))
 
     def _tier(self, alias: str, most: Bytes, seconds: Seconds) -> Tier:
         tier = Tier(most, seconds, self._clock, self._monotonic)
         tier.changes.told.append(lambda message: self.say(b"%b\0%b" % (alias.encode(), message)))
         return tier
 
+    def _hearing(self, backend: Backend, make_key: Callable[[bytes], str], tier: Tier) -> Hearing | None:
+        """Return what joins proxies on several machines, where their storage passes messages on."""
+        if not isinstance(backend, Messenger):
+            return None
+        try:
+            channel = make_key(b"changes")
+        except Exception as error:  # noqa: BLE001  the operator's function may raise anything
+            _log.warning("KEY_FUNCTION makes no name for a channel: %s: %s", type(error).__name__, error)
+            return None
+        hearing = Hearing(backend, channel, tier.hear, tier.forget_all, self._start)
+        tier.changes.told.append(hearing.tell)
+        return hearing
+
     def hear(self, notice: bytes) -> None:
         """Take to heart what another worker has forgotten."""
         alias, _, message = notice.partition(b"\0")
         tier = self.tiers.get(alias.decode())
         if tier is not None:
-            tier.change(read(message))
+            tier.hear(message)
 
     def _shared(self, cache: CacheConfig, backend: SharedMemoryCache) -> SharedResponses:
         variants = self._config.limits.variants
@@ -227,6 +242,9 @@ class Pages:
         """
         held = [] if self._former is None else self._former.held
         new = [one.responses.prepare() for one in self._opened.values() if one not in held]
+        for one in self._opened.values():
+            if one.hearing is not None:
+                one.hearing.begin()
         old = [one.responses.finish() for one in held if one not in self._opened.values()]
         await asyncio.gather(*new, *old)
 
@@ -255,6 +273,7 @@ class Pages:
     async def close(self) -> None:
         """Close what has to be closed."""
         for one in self.held:
+            await _stop_hearing(one)
             await one.backend.close()
 
 
@@ -263,7 +282,13 @@ def _nobody(notice: bytes) -> None:
     del notice
 
 
+async def _stop_hearing(one: Opened) -> None:
+    if one.hearing is not None:
+        await one.hearing.close()
+
+
 async def _close(one: Opened) -> None:
+    await _stop_hearing(one)
     try:
         await one.backend.close()
     except Exception as error:  # noqa: BLE001  it may be the operator's own class, and nobody uses it any more

@@ -99,7 +99,7 @@ class Driver:
         try:
             stored = responses.select(primary, request, now)
         except NotAtHand:
-            self._seek(Exchange(request, client, now, asked, primary, route), plainly=False)
+            self._seek(Exchange(request, client, now, asked, primary, route), plainly=not self._counters.logs)
             return
         reuse = decide_reuse(request, asked, stored, now, rules)
         if type(reuse) is Serve and reuse.stale is None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-Tell = Callable[[bytes], None]
+Message = bytes
+"""Some changes; an empty one says that anything may have changed."""
+Tell = Callable[[Message], None]
 """Tells somebody of some changes; it does not wait."""
 
 _SUM_BYTES = 4
@@ -32,6 +34,11 @@ class Changes:
                 asyncio.get_running_loop().call_soon(self._tell)
             self._sums[one] = None
 
+    def add_all(self) -> None:
+        """Tell that anything may have changed."""
+        for tell in self.told:
+            tell(b"")
+
     def _tell(self) -> None:
         sums, self._sums = list(self._sums), {}
         for start in range(0, len(sums), _MOST):
@@ -40,11 +47,11 @@ class Changes:
                 tell(message)
 
 
-def written(sums: Iterable[int]) -> bytes:
+def written(sums: Iterable[int]) -> Message:
     """Return changes as bytes."""
     return b"".join(one.to_bytes(_SUM_BYTES) for one in sums)
 
 
-def read(message: bytes) -> list[int]:
+def read(message: Message) -> list[int]:
     """Return the changes that ``written`` wrote; whatever else this is, a change more does no harm."""
     return [int.from_bytes(message[at : at + _SUM_BYTES]) for at in range(0, len(message), _SUM_BYTES)]

@@ -97,6 +97,9 @@ class Watcher(Protocol):
     def arrived(self, key: Key, *, ends: bool) -> None:
         """Nothing is on its way to this key any more; it ``ends`` what others know of it if something was forgotten."""
 
+    def purged(self) -> None:
+        """Something was purged of the cache, which tells so to all who ask it for anything."""
+
 
 class RemoteResponses:
     """Stored responses in a backend."""
@@ -400,7 +403,10 @@ class RemoteResponses:
         if alone:
             self.purges.owe(purge)
             return None
-        return await self.purges.purge(purge)
+        untold = await self.purges.purge(purge)
+        if untold is None and self.watcher is not None:
+            self.watcher.purged()
+        return untold
 
     async def _mark(self, group: PrimaryKey, mark: GroupMark) -> None:
         """Make a group known that is not; who knows it already knows better."""

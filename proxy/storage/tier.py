@@ -19,7 +19,7 @@ from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, variant_key
 from proxy.policy.stored import StoredResponse, shared
 from proxy.storage.asking import Key
-from proxy.storage.changes import Changes
+from proxy.storage.changes import Changes, Message, read
 from proxy.storage.memory import PageMemory
 from proxy.storage.responses import VarySpecs
 from proxy.storage.slots import resource_of
@@ -178,6 +178,18 @@ class Tier:
         self.change((one,))
         if ends:
             self.changes.add(one)
+
+    def purged(self) -> None:
+        """Ask for everything once more: what is meant may be known of what has taken the place of a copy only."""
+        self.forget_all()
+        self.changes.add_all()
+
+    def hear(self, message: Message) -> None:
+        """Forget what another process has."""
+        if message:
+            self.change(read(message))
+        else:
+            self.forget_all()
 
     def forget_all(self) -> None:
         """Have nothing be good that was confirmed until now."""

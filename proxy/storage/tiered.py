@@ -22,7 +22,7 @@ from proxy.storage.batches import tell
 from proxy.storage.leases import Leases
 from proxy.storage.looking import settled
 from proxy.storage.remote import RemoteResponses
-from proxy.storage.responses import Revision, StoredSought, VarySpecs
+from proxy.storage.responses import NotAtHand, Revision, StoredSought, VarySpecs
 from proxy.storage.tier import Copy, Tier, VariedBy, sum_of, sums_of
 
 _Told = Callable[[StoredSought], None]
@@ -52,7 +52,7 @@ class _LookUp:
 class TieredResponses:
     """Stored responses in a storage that has to be waited for, with a tier of copies in front of it."""
 
-    immediate = False
+    immediate = True
     leases: Leases | None = None
 
     def __init__(
@@ -70,19 +70,22 @@ class TieredResponses:
 
     # What is there.
 
-    def seek(self, primary: PrimaryKey, request: Request, now: UnixTime, told: _Told) -> None:
-        """Say what the request selects: at once where that was confirmed a moment ago."""
+    def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse:
+        """Return what the request selects where that was confirmed a moment ago; else NotAtHand."""
         tier = self._tier
-        moment = tier.monotonic()
         key = tier.key(primary, request, self._distinctions)
         if key is not None:
-            found = tier.find(key, now, moment)
+            found = tier.find(key, now, tier.monotonic())
             # As it is after what was purged: a comparison, mostly.
             if found is not None and self._behind.trusted(primary, found, now) is found:
                 tier.hits += 1
-                told(found)
-                return
-        self._ask(_LookUp(primary, _Asked(request, now, told), moment, key))
+                return found
+        raise NotAtHand
+
+    def seek(self, primary: PrimaryKey, request: Request, now: UnixTime, told: _Told) -> None:
+        """Say what the request selects, as the storage says it: who seeks has found nothing at hand."""
+        key = self._tier.key(primary, request, self._distinctions)
+        self._ask(_LookUp(primary, _Asked(request, now, told), self._tier.monotonic(), key))
 
     def _ask(self, look: _LookUp) -> None:
         """Ask the storage, unless somebody is asking it for the same."""
@@ -164,10 +167,6 @@ class TieredResponses:
         found = await self._behind.look(primary, request, now)
         self._keep(look, found)
         return found
-
-    def select(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
-        """Nothing is known without waiting, as far as this goes."""
-        return self._behind.select(primary, request, now)
 
     def vary_specs(self, primary: PrimaryKey, now: UnixTime) -> VarySpecs:
         """Return what the resource's stored responses vary by, as far as it was seen."""

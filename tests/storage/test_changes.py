@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from proxy.policy.purging import Kind, Purge, Rule
 from proxy.policy.stored import StoredResponse
 from proxy.storage.changes import Changes, read, written
 from tests.exchange.making import settled
@@ -72,7 +73,7 @@ class Pair:
 
     def _tell(self, message: bytes) -> None:
         self.messages.append(message)
-        self.other.tier.change(read(message))
+        self.other.tier.hear(message)
 
 
 @pytest.fixture
@@ -133,3 +134,19 @@ async def test_what_is_stored_is_not_told(pair: Pair) -> None:
     await pair.one.put(stored(b"page"))
     await pair.one.put(stored(b"varied", BY_LANGUAGE), "accept-language: de")
     assert pair.messages == []
+
+
+async def test_others_hear_that_something_was_purged(pair: Pair) -> None:
+    await pair.one.put(stored(b"page"))
+    await pair.one.put(stored(b"other"), primary=OTHER)
+    for primary in (PAGE, OTHER):
+        await pair.other.body(primary)
+    pair.clock.turn(0.01)
+    purge = Purge((Rule(Kind.URL, b"/page", b"site.test"),), at=pair.clock())
+    assert await pair.one.pages.purge(purge, alone=False) is None
+    assert pair.messages == [b""]
+    assert await pair.other.body(PAGE) is None
+    assert await pair.other.body(OTHER) == b"other"
+    pair.messages.clear()
+    assert await pair.one.pages.purge(purge, alone=True) is None
+    assert pair.messages == [], "it is for this process only"

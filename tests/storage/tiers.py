@@ -11,7 +11,7 @@ from proxy.policy.key import PrimaryKey
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.base import Backend
 from proxy.storage.remote import RemoteResponses
-from proxy.storage.responses import StoredSought
+from proxy.storage.responses import NotAtHand, StoredSought
 from proxy.storage.tier import Tier
 from proxy.storage.tiered import TieredResponses
 from tests.exchange.remotes import guards, remote, start
@@ -35,7 +35,7 @@ class Process:
         self.pages = TieredResponses(self.behind, self.tier, NO_COOKIES)
 
     def begin(self, primary: PrimaryKey, *lines: str) -> asyncio.Future[object]:
-        """Seek, and return what will hold the body, None or the error."""
+        """Ask, and return what will hold the body, None or the error."""
         told: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
         def hear(sought: StoredSought) -> None:
@@ -50,7 +50,10 @@ class Process:
             except StorageError as error:
                 hear(error)
 
-        self.pages.seek(primary, asking(*lines), self.clock(), hear)
+        try:
+            hear(self.pages.select(primary, asking(*lines), self.clock()))
+        except NotAtHand:
+            self.pages.seek(primary, asking(*lines), self.clock(), hear)
         return told
 
     async def body(self, primary: PrimaryKey = PAGE, *lines: str) -> object:

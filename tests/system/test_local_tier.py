@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,7 +16,8 @@ import pytest
 
 from tests.storage.servers import await_that
 from tests.system.processes import PATIENCE, Process
-from tests.system.storing import Origin, Proxies, Storage, _Pages, get
+from tests.system.storing import Origin, Proxies, Storage, _Pages, get, in_redis
+from tests.system.test_purging import purge
 from tests.system.test_storage_metrics import number
 from tests.system.test_workers import workers
 
@@ -57,11 +58,11 @@ def hits(process: Process) -> float:
     return number(process, "sitecache_local_tier_hits_total", ALIAS)
 
 
-def write_and_await(start: Proxies, port: int, *others: int) -> None:
-    """Write to the page, and await that nobody has anything from before any more."""
+def await_new(start: Proxies, act: Callable[[], object], *ports: int) -> None:
+    """Do this, and await that nobody has anything from before any more."""
     before = start.origin.made["/page"]
-    write(port)
-    for each in (port, *others):
+    act()
+    for each in ports:
         await_that(lambda each=each: all(made(each) > before for _ in range(_MANY)))
 
 
@@ -77,7 +78,7 @@ def test_all_workers_hear_of_a_write(start: Proxies, storages, kind: str) -> Non
     process, port = start.start(settings)
     await_that(lambda: get(port) and copies(process) == 2)
     for _ in range(3):
-        write_and_await(start, port)
+        await_new(start, lambda: write(port), port)
     assert hits(process) > 0
     assert process.stop() == 0
 
@@ -90,4 +91,36 @@ def test_a_worker_that_starts_later_hears_too(start: Proxies, storages) -> None:
     os.kill(workers(process)[0], signal.SIGKILL)
     process.wait_for(r"worker \d is back$")
     await_that(lambda: get(port) and copies(process) == 2)
-    write_and_await(start, port)
+    await_new(start, lambda: write(port), port)
+
+
+def test_proxies_on_one_redis_hear_of_a_write(start: Proxies, storages) -> None:
+    storage: Storage = storages("redis")
+    settings = storage.settings(KEY_PREFIX="heard", **HOUR) | {"admin": "127.0.0.1:0"}
+    (process, port), (other, far) = (start.start(settings) for _ in range(2))
+    await_that(lambda: get(port) and get(far) and copies(process) == copies(other) == 1)
+    for _ in range(3):
+        await_new(start, lambda: write(port), port, far)
+
+
+def test_proxies_hear_each_other_again_when_redis_is_back(start: Proxies) -> None:
+    with in_redis() as storage:
+        settings = storage.settings(**HOUR, BREAKER_REST="1s") | {"admin": "127.0.0.1:0"}
+        (process, port), (other, far) = (start.start(settings) for _ in range(2))
+        storage.server.kill()
+        for one in (process, other):
+            one.wait_for("what other proxies forget is heard late")
+        storage.server.start()
+        for one in (process, other):
+            one.wait_for("what other proxies forget is heard at once again")
+        await_that(lambda: get(port) and get(far) and copies(process) == copies(other) == 1)
+        await_new(start, lambda: write(port), port, far)
+
+
+def test_purges_are_heard_by_all_workers_of_all_proxies(start: Proxies, storages) -> None:
+    storage: Storage = storages("redis")
+    settings = storage.settings(KEY_PREFIX="purged", **HOUR) | {"admin": "127.0.0.1:0"}
+    (process, port), (other, far) = (start.start(settings | {"workers": count}) for count in (2, 1))
+    await_that(lambda: get(port) and get(far) and copies(process) == 2 and copies(other) == 1)
+    await_new(start, lambda: purge(process, "http://site.test/page"), port, far)
+    await_new(start, lambda: purge(other, "--all"), port, far)

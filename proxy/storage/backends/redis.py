@@ -8,7 +8,7 @@ apart, and what a Django application pickled comes out as the bytes that it wrot
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -19,6 +19,7 @@ from proxy.storage.backends.base import Backend, Value
 from proxy.storage.backends.decimals import from_decimal, to_decimal
 from proxy.storage.backends.locations import Location, checked_location
 from proxy.storage.backends.owner import Owner
+from proxy.storage.backends.redis_channel import listen_on
 from proxy.storage.backends.redis_servers import Servers
 
 _MARKER = b"\x00"
@@ -69,6 +70,15 @@ class RedisCache(Backend):
         if clear not in {"own", "all"}:
             raise ValueError(f"OPTIONS.clear: expected own or all, found {clear!r}")
         return cls(checked_location(location), options, clear_all=clear == "all")
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Send a message to all who listen to the channel."""
+        await self._servers.writer().run("PUBLISH", channel, message)
+
+    async def listen(self, channel: str, heard: Callable[[bytes], None], begun: Callable[[], None]) -> None:
+        """Call ``heard`` with each message on the channel, over a connection of its own."""
+        async with self._servers.apart() as server:
+            await listen_on(server, channel, heard, begun)
 
     async def get(self, key: str) -> Value | None:
         server = self._servers.reader()

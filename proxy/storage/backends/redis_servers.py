@@ -10,8 +10,8 @@ from __future__ import annotations
 import random
 import time
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -71,7 +71,7 @@ class Server:
     name: str
     """For people: ``host:port`` or the path of a socket."""
     client: Any
-    """Redis or RedisCluster, of which we use ``execute_command``, ``pipeline``, ``scan_iter`` and ``aclose``."""
+    """Redis or RedisCluster: ``execute_command``, ``pipeline``, ``scan_iter``, ``pubsub`` and ``aclose`` are used."""
     secrets: Sequence[str]
     close: Callable[[], Awaitable[None]]
     rest: float = 0
@@ -151,6 +151,15 @@ class Servers:
         now = time.monotonic()
         awake = [server for server in replicas if not server.rest or now >= server.until]
         return random.choice(awake) if awake else self._server(0)  # noqa: S311 (it spreads load, it guards nothing)
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[Server]:
+        """Give a server for writes with connections of its own, for what takes one for long."""
+        client, close = _connect(self._urls[0], self._options)
+        try:
+            yield Server(_name(self._urls[0]), client, self._secrets, close)
+        finally:
+            await close()
 
     def name_of(self, key: str, *, writing: bool) -> str:
         """Return who is asked for a key: the servers that fail together have one name."""
