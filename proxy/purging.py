@@ -19,7 +19,7 @@ from proxy.downstream.pretended import pretend
 from proxy.downstream.uplink import Uplink
 from proxy.downstream.workers import Answered
 from proxy.errors import RequestError
-from proxy.ops.purge import Asked, Done, PurgeError, asked_of
+from proxy.policy.asked_purges import Asked, Done, PurgeError, asked_of
 from proxy.policy.purging import Kind, Purge, Rule, subject_of
 from proxy.worker import Worker, clock
 

@@ -35,10 +35,10 @@ from proxy.message.heads import Request
 from proxy.ops.access_log import AccessLog
 from proxy.ops.line_writer import LineWriter
 from proxy.ops.process import LoopLag, usage
-from proxy.ops.purge import Asked, Carry, Done
 from proxy.ops.snapshot import Snapshot, of_caches, take, total
 from proxy.ops.sources import Sources
 from proxy.pages import Opened, Pages
+from proxy.policy.asked_purges import Asked, Carry, Done
 from proxy.policy.cache_status import Outcome
 from proxy.policy.key import Distinctions
 from proxy.policy.purging import Purge, concerned

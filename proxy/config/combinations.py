@@ -91,11 +91,11 @@ def _purges_guarded(config: Config) -> Iterator[Conflict]:
         return
     if not purge.networks:
         fault = Fault("purge.networks", "the addresses that purges are taken from, beside purge.dialects", "none")
-        yield Conflict(("purge.networks", "purge.dialects"), fault)
+        yield Conflict(("purge.dialects", "purge.networks"), fault)
     if purge.token is None:
         expected = "what purges have to show, beside purge.dialects"
         fault = Fault("purge.token", expected, "none", hint="set it, as ${PURGE_TOKEN}")
-        yield Conflict(("purge.token", "purge.dialects"), fault)
+        yield Conflict(("purge.dialects", "purge.token"), fault)
 
 
 def _no_loop(config: Config) -> Iterator[Conflict]:

@@ -15,7 +15,7 @@ from proxy.exchange.counters import Counters
 from proxy.exchange.replies import Exchange, Replies
 from proxy.message.fields import Fields
 from proxy.message.heads import Request
-from proxy.ops.purge import Asked, Done
+from proxy.policy.asked_purges import Asked, Done
 from proxy.policy.cache_status import Outcome
 
 

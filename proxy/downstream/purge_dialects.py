@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from proxy.config.purging import PurgeConfig, PurgeDialect
 from proxy.downstream.trust import Networks, is_trusted
 from proxy.message.heads import Request
-from proxy.ops.purge import Asked, PurgeError, asked_of
+from proxy.policy.asked_purges import Asked, PurgeError, asked_of
 from proxy.policy.tags import said_by_blanks, said_in
 
 METHODS = frozenset({b"PURGE", b"PURGEKEYS", b"BAN", b"REFRESH"})

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from proxy.config.model import Config
 from proxy.ops.explain import AskWorkers
-from proxy.ops.purge import Carry
 from proxy.ops.readiness import Readiness
 from proxy.ops.snapshot import Collect
+from proxy.policy.asked_purges import Carry
 
 
 @dataclass(frozen=True, slots=True)

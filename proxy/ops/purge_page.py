@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from proxy.ops.admin import Page
-from proxy.ops.purge import Carry, PurgeError, asked_of
+from proxy.policy.asked_purges import Carry, PurgeError, asked_of
 
 _LARGEST = 1024 * 1024
 

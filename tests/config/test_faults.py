@@ -213,6 +213,10 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="listener-covered",
         ),
         # upstream loops, admin
+        line("purge: {dialects: wagtail, token: sixteen-characters}", "purge.networks: expected the addresses that purges are taken from, beside purge.dialects, found none", at=0, id="purges-from-nowhere"),
+        line("purge: {dialects: wagtail, networks: 127.0.0.1}", "purge.token: expected what purges have to show, beside purge.dialects, found none; set it, as ${PURGE_TOKEN}", at=0, id="purges-without-token"),
+        line("purge: {dialects: [wagtial]}", 'purge.dialects[0]: expected wagtail, wordpress, w3tc, varnish, varnish-xkey or fastly, found "wagtial"; did you mean "wagtail"?', id="purge-dialect"),
+        line("purge: {networks: [10.0.0.1/8]}", f'purge.networks[0]: expected {NETWORK}, found "10.0.0.1/8"; did you mean "10.0.0.0/8"?', id="purge-network"),
         line("admin: 0.0.0.0:9180", f'admin.listen: expected {GUARDED}, found "0.0.0.0:9180"; {TOKEN}', id="admin-public"),
         line("admin: {listen: ':9180'}", f'admin.listen: expected {GUARDED}, found ":9180"; {TOKEN}', id="admin-every-address"),
         line("admin: {listen: site.internal:9180}", f'admin.listen: expected {GUARDED}, found "site.internal:9180"; {TOKEN}', id="admin-name"),

@@ -27,6 +27,7 @@ from proxy.config.model import (
     UpstreamConfig,
 )
 from proxy.config.pitfalls import warnings
+from proxy.config.purging import PurgeDialect
 from proxy.config.rules import KINDS
 from proxy.config.show import show
 from proxy.config.units import Bytes, Seconds, parse_bytes, parse_seconds, show_bytes, show_seconds
@@ -181,7 +182,7 @@ def test_sizes_read_back_as_they_were_shown(value: int) -> None:
 def test_every_field_has_a_type_the_reader_knows() -> None:
     known = {object, str, bool, int, Seconds, Bytes, tuple[str, ...], tuple[RouteConfig, ...]}
     known |= {Mapping[str, CacheConfig], Mapping[str, object], Mapping[str, str], Mapping[str, Seconds]}
-    known |= {Mapping[str, SiteConfig], tuple[CookiePreset, ...], tuple[QueryPreset, ...]}
+    known |= {Mapping[str, SiteConfig], tuple[CookiePreset, ...], tuple[QueryPreset, ...], tuple[PurgeDialect, ...]}
     for cls in _sections():
         for name, hint in get_type_hints(cls).items():
             chosen = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)

@@ -41,6 +41,7 @@ def read(line: bytes) -> dict[str, Any]:
     ("outcome", "expected", "word"),
     [
         pytest.param(Outcome(hit=True, ttl=5), {"hit": True, "ttl": 5}, "hit", id="hit"),
+        pytest.param(Outcome(purge=True), {}, "purge", id="purge"),
         pytest.param(
             Outcome(hit=True, ttl=-5, detail=Detail.STALE_IF_ERROR),
             {"hit": True, "ttl": -5, "detail": "stale-if-error"},

@@ -68,6 +68,7 @@ class _Pages(BaseHTTPRequestHandler):
             body += NOISE
         self.send_response(200)
         self.send_header("Cache-Control", "max-age=600")
+        self.send_header("xkey", f"pages {self.path}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
