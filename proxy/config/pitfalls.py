@@ -66,11 +66,14 @@ def _memory(loaded: Loaded, around: Around) -> Iterator[str]:
                 "the cache grows until memory runs out"
             )
     workers = loaded.config.workers
-    bound = sum(options.MAX_BYTES or 0 for options in caches.values()) * workers + _in_shared_memory(loaded.config)
+    tiers = sum(cache.LOCAL_TIER or 0 for cache in loaded.config.CACHES.values())
+    of_each = sum(options.MAX_BYTES or 0 for options in caches.values()) + tiers
+    bound = of_each * workers + _in_shared_memory(loaded.config)
     if around.memory is not None and bound > around.memory * SHARE_FOR_CACHES:
-        each = f" in {workers} workers" if workers > 1 and caches else ""
+        each = f" in {workers} workers" if workers > 1 and (caches or tiers) else ""
+        named = "MAX_BYTES, LOCAL_TIER" if tiers else "MAX_BYTES"
         yield (
-            f"MAX_BYTES: the caches may hold {show_bytes(bound)}{each}, and the memory limit of this control group is "
+            f"{named}: the caches may hold {show_bytes(bound)}{each}, and the memory limit of this control group is "
             f"{show_bytes(around.memory)}: when they fill up, the kernel ends the process"
         )
 

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.storage.servers import await_that
 from tests.system.processes import PATIENCE, Process
@@ -124,3 +125,22 @@ def test_purges_are_heard_by_all_workers_of_all_proxies(start: Proxies, storages
     await_that(lambda: get(port) and get(far) and copies(process) == 2 and copies(other) == 1)
     await_new(start, lambda: purge(process, "http://site.test/page"), port, far)
     await_new(start, lambda: purge(other, "--all"), port, far)
+
+
+def test_a_tier_comes_and_goes_with_the_configuration_and_ends_quietly(start: Proxies, storages) -> None:
+    storage: Storage = storages("redis")
+    plain = storage.settings(KEY_PREFIX="reloaded", DEADLINE="5s") | {"admin": "127.0.0.1:0"}
+    tiered = storage.settings(KEY_PREFIX="reloaded", **HOUR) | {"admin": "127.0.0.1:0"}
+    process, port = start.start(tiered)
+    file = start.directory / "site1.yaml"
+    await_that(lambda: get(port) and copies(process) == 1)
+    for settings, there in ((plain, 0), (tiered, 1)):
+        file.write_text(yaml.safe_dump(settings))
+        process.signal(signal.SIGHUP)
+        await_that(lambda there=there: get(port) and copies(process) == there)
+    before = hits(process)
+    await_that(lambda: get(port) and hits(process) > before)
+    write(port)
+    assert process.stop() == 0
+    assert "Traceback" not in process.output()
+    assert "heard late" not in process.output()
