@@ -119,6 +119,7 @@ class Pages:
         variants = self._config.limits.variants
         make_key = partial(page_key, cache)
         remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
+        remote.purges.clock = self._clock
         if cache.LOCAL_TIER is None:
             return Opened(alias, terms, backend, remote)
         tier = remote.watcher = self._tier(alias, cache.LOCAL_TIER, cache.LOCAL_TIER_SECONDS)

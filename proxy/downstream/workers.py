@@ -48,8 +48,8 @@ Answering = Callable[[bytes], Awaitable[bytes]]
 _CHANGE_SECONDS = 30.0
 
 Target = Callable[..., None]
-"""What a worker runs: its number, the listeners, its end of the socket pair, and those by which it asks and is told
-by others, where it may. It must be a module's own function or a ``functools.partial`` of one, for the process that runs it is new."""
+"""What a worker runs: its number, the listeners, its end of the socket pair, and those by which it asks and is told by
+others, where it may. It must be a module's own function or a ``functools.partial`` of one, for its process is new."""
 
 
 @dataclass(frozen=True, slots=True)

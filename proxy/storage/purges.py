@@ -74,6 +74,8 @@ class RemotePurges:
         self._missing = (0, 0.0)
         """The number of a purge that could not be read, and since when."""
         self._behind_since: float | None = None
+        self.clock: Callable[[], UnixTime] | None = None
+        """Tells the time where no request does."""
         self.heard: Callable[[Purge], None] = _nobody
         """Is told of each purge that becomes known."""
 
@@ -143,6 +145,13 @@ class RemotePurges:
         return self._begin(now, anew=True)
 
     # Learning.
+
+    async def prepare(self, said: Found | None) -> None:
+        """Know what was purged before the first look-up, as the count says that was found."""
+        if isinstance(said, PurgeNumber):
+            await self.learn(said.number)
+        elif said is None and self.clock is not None:
+            await self._begin(self.clock())
 
     async def ensure(self, now: UnixTime) -> int:
         """Return the number of the latest purge, also where none was known; StorageError where it cannot be known."""
@@ -267,6 +276,11 @@ class RemotePurges:
 
     async def _tell(self, purge: Purge) -> int:
         number = await self._count(purge.at)
+        if number is None:
+            # One rule cannot be told from the next: each purge is of everything.
+            if not await self._begin(purge.at, anew=True):
+                raise StorageError("it does not keep what was purged")
+            return self._purged.number
         await self._write(number, purge, begins=self._purged.floor)
         self._own[number] = purge
         self._set_apart()
@@ -323,13 +337,15 @@ class RemotePurges:
             if self._apart is not None:
                 self._apart.add(purge)
 
-    async def _count(self, now: UnixTime) -> int:
-        """Return the number of a purge that is made now."""
+    async def _count(self, now: UnixTime) -> int | None:
+        """Return the number of a purge that is made now; None where the storage does not know how to count."""
         await self.ensure(now)
         for _ in range(2):
             counted = await self._run(NUMBER_KEY, self._counted)
             if isinstance(counted, int):
                 return counted
+            if isinstance(counted, NotImplementedError):
+                return None
             # Gone, or not ours.
             await self._begin(now, anew=not isinstance(counted, KeyError))
         raise StorageError("it does not keep the count of purges")
@@ -337,7 +353,7 @@ class RemotePurges:
     async def _counted(self, name: str) -> int | Exception:
         try:
             return await self._backend.incr(name, 1)
-        except (KeyError, TypeError, OverflowError) as error:
+        except (KeyError, TypeError, OverflowError, NotImplementedError) as error:
             return error
 
     async def _write(self, number: int, purge: Purge, *, begins: int) -> None:

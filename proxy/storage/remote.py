@@ -26,7 +26,7 @@ from proxy.policy.groups import groups_of
 from proxy.policy.key import Distinctions, PrimaryKey, page_name, variant_key
 from proxy.policy.purging import Purge
 from proxy.policy.stored import StoredResponse
-from proxy.storage.asking import LARGE, NUMBER_KEY, Asking, Found, Key, PurgeNumber
+from proxy.storage.asking import LARGE, NUMBER_KEY, Asking, Found, Key
 from proxy.storage.backends.base import Backend
 from proxy.storage.batches import Start
 from proxy.storage.codec import GroupMark, PurgeNote, Record, Variant, VaryIndex, encode
@@ -190,9 +190,7 @@ class RemoteResponses:
             usual = values.get(_USUAL_KEY)
             if isinstance(usual, VaryIndex):
                 self._usual = usual.specs[:_MOST_USUAL]
-            counted = values.get(NUMBER_KEY)
-            if isinstance(counted, PurgeNumber):
-                await self.purges.learn(counted.number)
+            await self.purges.prepare(values.get(NUMBER_KEY))
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the cache cannot be asked."""

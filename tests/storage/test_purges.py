@@ -217,6 +217,29 @@ class Failing(LocMemCache):
         return await super().set(key, value, timeout)
 
 
+class Uncounting(LocMemCache):
+    """An operator's own class that cannot count."""
+
+    async def incr(self, key: str, delta: int) -> int:
+        raise NotImplementedError
+
+
+async def test_a_storage_that_cannot_count_forgets_everything_at_each_purge() -> None:
+    backend = Uncounting(Clock(NOW), max_entries=None)
+    first, second = Instance.of(backend), Instance.of(backend)
+    for page in (ONE, OTHER):
+        await first.put(page)
+        assert await second.has(page)
+    assert await first.purge(URL) is None
+    for instance in (first, second):
+        assert not await instance.has(ONE)
+        assert not await instance.has(OTHER)
+    await first.put(OTHER)
+    assert await second.has(OTHER)
+    for instance in (first, second):
+        await instance.close()
+
+
 @pytest.fixture
 async def failing() -> AsyncIterator[tuple[Failing, Instance, Instance]]:
     backend = Failing()

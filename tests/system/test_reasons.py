@@ -202,8 +202,7 @@ class House(Script):
             self._exchange(Row(row.stored, row.before, host=row.host), target)
         if row.purge:
             self._admin.request("POST", "/purge", json.dumps({"url": f"http://{row.host}{target}", "soft": True}))
-            # The other cache is one of the operator's, which cannot count.
-            assert json.loads(self._admin.getresponse().read())["caches"] == ["default"]
+            assert json.loads(self._admin.getresponse().read())["status"] == "ok"
         if row.flag:
             (self.directory / row.flag).touch()
         got = self._exchange(row, target)
