@@ -30,11 +30,17 @@ _Told = Callable[[StoredSought], None]
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request, and who is to be told what it selects."""
+    """A request, by what it is told apart from others, and who is to be told what it selects."""
 
+    responses: RemoteResponses
+    distinctions: Distinctions
     request: Request
     now: UnixTime
     told: _Told
+
+    def key(self, primary: PrimaryKey, specs: VarySpecs) -> Key:
+        """Return what stands for all requests that select the same where responses vary by these."""
+        return VariedBy(specs, self.distinctions).key(primary, self.request)
 
 
 @dataclass(slots=True)
@@ -85,7 +91,9 @@ class TieredResponses:
     def seek(self, primary: PrimaryKey, request: Request, now: UnixTime, told: _Told) -> None:
         """Say what the request selects, as the storage says it: who seeks has found nothing at hand."""
         key = self._tier.key(primary, request, self._distinctions)
-        self._ask(_LookUp(primary, _Asked(request, now, told), self._tier.monotonic(), key))
+        self._ask(
+            _LookUp(primary, _Asked(self._behind, self._distinctions, request, now, told), self._tier.monotonic(), key)
+        )
 
     def _ask(self, look: _LookUp) -> None:
         """Ask the storage, unless somebody is asking it for the same."""
@@ -131,39 +139,39 @@ class TieredResponses:
                 tell(one.told, copy(found))
             return
         sums = self._keep(look, found)
-        if not look.waiting:
-            return
-        varied = self._varied(look.primary, look.asked.now, found)
-        wanted = varied.key(look.primary, look.asked.request)
+        specs = self._specs(look, found)
+        wanted = look.asked.key(look.primary, specs)
         moment = self._tier.monotonic()
         for one in look.waiting:
-            same = varied.key(look.primary, one.request) == wanted
+            same = one.key(look.primary, specs) == wanted
             if same and self._tier.still_holds(sums, look.began, moment) and self._trusts(look.primary, found, one.now):
                 tell(one.told, found)
             else:
-                self._behind.seek(look.primary, one.request, one.now, one.told)
+                one.responses.seek(look.primary, one.request, one.now, partial(tell, one.told))
 
     def _keep(self, look: _LookUp, found: StoredResponse | None) -> tuple[int, ...]:
         """Keep what was found, if it is of use; return what stands for all that it depends on."""
         asked, primary = look.asked, look.primary
         sums = sums_of(primary, asked.request, found)
-        varied = self._varied(primary, asked.now, found)
+        varied = VariedBy(self._specs(look, found), asked.distinctions)
         if found is not None and found.fresh_until > asked.now and varied.covers(found):
             self._tier.keep(primary, asked.request, Copy(found, look.began, sums), varied)
         elif look.key is not None:
             self._tier.drop(look.key)
         return sums
 
-    def _varied(self, primary: PrimaryKey, now: UnixTime, found: StoredResponse | None) -> VariedBy:
-        specs = () if found is not None and not found.terms.vary else self._behind.vary_specs(primary, now)
-        return VariedBy(specs, self._distinctions)
+    def _specs(self, look: _LookUp, found: StoredResponse | None) -> VarySpecs:
+        plain = found is not None and not found.terms.vary
+        return () if plain else self._behind.vary_specs(look.primary, look.asked.now)
 
     def _trusts(self, primary: PrimaryKey, found: StoredResponse | None, now: UnixTime) -> bool:
         return found is None or self._behind.trusted(primary, found, now) is found
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return what the storage says: who awaits it has seen something change."""
-        look = _LookUp(primary, _Asked(request, now, _nobody), self._tier.monotonic(), None)
+        look = _LookUp(
+            primary, _Asked(self._behind, self._distinctions, request, now, _nobody), self._tier.monotonic(), None
+        )
         found = await self._behind.look(primary, request, now)
         self._keep(look, found)
         return found

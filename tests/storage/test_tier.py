@@ -16,7 +16,7 @@ from proxy.policy.purging import Kind, Purge, Rule
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse
 from proxy.storage.backends.base import Value
-from proxy.storage.responses import NotAtHand
+from proxy.storage.responses import NotAtHand, StoredSought
 from proxy.storage.tier import Tier
 from proxy.storage.tiered import TieredResponses
 from tests.exchange.making import Bench, request, settled, whole
@@ -413,6 +413,39 @@ async def test_routes_that_tell_requests_apart_differently_share_the_tier(shelf:
     await shelf.mine.body()
     assert apart.select(PAGE, asking(), shelf.clock()).body == b"page"
     assert shelf.mine.tier.hits == 1
+
+
+async def test_who_waits_is_told_apart_by_his_own_route(shelf: Shelf) -> None:
+    """A cookie that means nothing on one route may be a session on another."""
+    await shelf.mine.put(stored(b"for all"))
+    await shelf.mine.body()
+    lax = shelf.mine.pages.told_apart_by(Distinctions(("sid",)))
+    await shelf.other.body()
+    await shelf.other.put(stored(b"anonymous", (b"cookie",)))
+    shelf.clock.turn(BOUND)
+    crowd = [shelf.mine.begin(PAGE, "cookie: sid=1", pages=lax), shelf.mine.begin(PAGE, "cookie: sid=2")]
+    assert [await one for one in crowd] == [b"anonymous", None]
+
+
+async def test_a_fault_of_one_who_waits_is_not_that_of_the_others(
+    shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    await shelf.mine.put(stored(b"for all"))
+    await shelf.mine.body()
+    for language in ("en", "de"):
+        await shelf.other.body(PAGE, f"accept-language: {language}")
+        await shelf.other.put(stored(language.encode(), BY_LANGUAGE), f"accept-language: {language}")
+    shelf.clock.turn(BOUND)
+
+    def fail(sought: StoredSought) -> None:
+        raise RuntimeError("a fault")
+
+    crowd = [shelf.mine.begin(PAGE, "accept-language: en")]
+    for language in ("en", "de"):
+        shelf.mine.pages.seek(PAGE, asking(f"accept-language: {language}"), shelf.clock(), fail)
+        crowd.append(shelf.mine.begin(PAGE, f"accept-language: {language}"))
+    assert [await one for one in crowd] == [b"en", b"en", b"de"]
+    assert len(caplog.messages) == 2
 
 
 async def test_what_is_not_about_hits_is_asked_of_the_storage(shelf: Shelf) -> None:

@@ -34,7 +34,7 @@ class Process:
         self.tier = self.behind.watcher = Tier(Bytes(most), BOUND, clock, clock)
         self.pages = TieredResponses(self.behind, self.tier, NO_COOKIES)
 
-    def begin(self, primary: PrimaryKey, *lines: str) -> asyncio.Future[object]:
+    def begin(self, primary: PrimaryKey, *lines: str, pages: TieredResponses | None = None) -> asyncio.Future[object]:
         """Ask, and return what will hold the body, None or the error."""
         told: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 
@@ -50,10 +50,11 @@ class Process:
             except StorageError as error:
                 hear(error)
 
+        pages = pages or self.pages
         try:
-            hear(self.pages.select(primary, asking(*lines), self.clock()))
+            hear(pages.select(primary, asking(*lines), self.clock()))
         except NotAtHand:
-            self.pages.seek(primary, asking(*lines), self.clock(), hear)
+            pages.seek(primary, asking(*lines), self.clock(), hear)
         return told
 
     async def body(self, primary: PrimaryKey = PAGE, *lines: str) -> object:
