@@ -17,7 +17,7 @@ from proxy.storage.backends.redis_servers import Servers
 from proxy.storage.hearing import Hearing, Messenger
 from tests.exchange.making import settled
 from tests.exchange.remotes import start
-from tests.storage.servers import Server, redis_cluster, running
+from tests.storage.servers import Server, redis_cluster, redis_sentinel, running
 
 
 @pytest.fixture
@@ -80,6 +80,26 @@ async def test_all_hear_what_one_says_in_a_cluster(begin: Start, cluster: str) -
     one, other = [await begin(cluster) for _ in range(2)]
     one.hearing.tell(b"1")
     assert await other.next() == b"1"
+
+
+async def test_all_hear_what_one_says_by_the_leader_that_sentinels_name(begin: Start, server: Server) -> None:
+    with redis_sentinel(server, "pages") as sentinel:
+        location = f"redis+sentinel://{sentinel.name}/pages/3"
+        one, other = [await begin(location) for _ in range(2)]
+        one.hearing.tell(b"1")
+        assert await other.next() == b"1"
+
+
+async def test_who_may_not_listen_is_told_why(server: Server) -> None:
+    with redis.Redis(port=server.port) as admin:
+        admin.execute_command("ACL", "SETUSER", "pages", "on", ">secret", "~*", "+@all", "resetchannels")
+    cache = RedisCache(f"redis://pages:secret@{server.name}")
+    with pytest.raises(StorageError, match="channels"):
+        await cache.listen("pages", lambda _: None, lambda: None)
+    with pytest.raises(StorageError, match="channels"):
+        await cache.publish("pages", b"1")
+    assert await cache.set("key", 1, None)
+    await cache.close()
 
 
 async def test_who_listens_takes_no_connection_from_the_others(server: Server) -> None:
