@@ -186,11 +186,13 @@ class RemoteResponses:
     async def prepare(self) -> None:
         """Learn what responses vary by before the first is asked for; without the storage, nothing is learnt."""
         with suppress(StorageError):
-            values = await self._asking.ask([_USUAL_KEY, NUMBER_KEY], _WRITE_DEADLINE)
-            usual = values.get(_USUAL_KEY)
+            # One by one: what libmemcached says of the second key hides what was wrong with the first.
+            usual = (await self._asking.ask([_USUAL_KEY], _WRITE_DEADLINE)).get(_USUAL_KEY)
             if isinstance(usual, VaryIndex):
                 self._usual = usual.specs[:_MOST_USUAL]
-            await self.purges.prepare(values.get(NUMBER_KEY))
+            if not isinstance(usual, StorageError):
+                counted = await self._asking.ask([NUMBER_KEY], _WRITE_DEADLINE)
+                await self.purges.prepare(counted.get(NUMBER_KEY))
 
     async def look(self, primary: PrimaryKey, request: Request, now: UnixTime) -> StoredResponse | None:
         """Return the stored response that the request selects; StorageError when the cache cannot be asked."""
