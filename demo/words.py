@@ -103,6 +103,7 @@ CACHE_STATUS = (
             ("detail=stale-while-revalidate", "You got the stale page at once; the proxy fetches a new one."),
             ("detail=stale-if-error", "The site failed, and the stale page stands in."),
             ("detail=max-stale", "The visitor accepts stale pages."),
+            ("detail=purged", "Somebody has purged it softly, so the site is asked whether it still holds."),
             ("detail=upstream-unreachable", "The site does not take connections."),
             ("detail=upstream-timeout", "The site took too long."),
             ("detail=upstream-closed", "The site hung up."),

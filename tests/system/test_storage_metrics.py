@@ -65,4 +65,5 @@ def test_files_are_counted_once_however_many_workers_share_them(start: Proxies, 
         while not get(port, path)[1].startswith("hit"):
             pass
     await_that(lambda: number(process, "sitecache_storage_entries", 'alias="default"') >= 2)
-    assert number(process, "sitecache_storage_entries", 'alias="default"') <= 3
+    lying = list((tmp_path / "pages").rglob("*.value"))
+    assert number(process, "sitecache_storage_entries", 'alias="default"') <= len(lying) < 6
