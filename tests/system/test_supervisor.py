@@ -14,6 +14,7 @@ from functools import partial
 import pytest
 
 from proxy.config.units import Seconds
+from proxy.downstream.uplink import Uplink
 from proxy.downstream.workers import Answered, Supervisor, UnchangedError, Work, converse
 from tests.system.processes import PATIENCE
 
@@ -143,3 +144,65 @@ async def test_an_answer_that_comes_late_is_not_taken_for_that_to_another_questi
 async def test_a_worker_that_is_not_there_answers_nothing() -> None:
     supervisor = Supervisor(work("begin"), [], 1, lambda _: None)
     assert await supervisor.ask(b"who?") == [Answered(0, None)]
+
+
+# What all have to know.
+
+
+def be_asking(number: int, listeners: Sequence[socket.socket], channel: socket.socket, *others: socket.socket) -> None:
+    """Be a worker that asks its parent what it is asked, and says as its snapshot what it was told."""
+    del number, listeners
+    asyncio.run(_ask_back(channel, others[0]))
+
+
+async def _ask_back(channel: socket.socket, up: socket.socket) -> None:
+    told: list[str] = []
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    uplink = Uplink(up)
+
+    async def change(_: bytes) -> None:
+        return
+
+    async def answering(question: bytes) -> bytes:
+        told.append(question.decode())
+        return await uplink.ask(question) if question.startswith(b"up") else b"yes"
+
+    def snapshot() -> bytes:
+        return f'{{"{" ".join(told)}"}}'.encode()
+
+    talking = asyncio.create_task(converse(channel, snapshot, change, stop, answering))
+    await stop.wait()
+    talking.cancel()
+    uplink.close()
+
+
+async def test_who_does_not_say_yes_is_replaced() -> None:
+    async with two_workers() as supervisor:
+        assert await supervisor.tell(b"all", Seconds(PATIENCE)) == [Answered(0, b"0: all"), Answered(1, b"1: all")]
+        assert await supervisor.tell(b"hang 1", Seconds(0.5)) == [Answered(0, b"0: hang 1"), Answered(1, None)]
+        await back(supervisor)
+        assert await supervisor.ask_one(b"one") == b"0: one"
+
+
+async def test_a_worker_that_starts_is_told_what_it_missed_and_one_may_ask_its_parent() -> None:
+    supervisor = Supervisor(Work(be_asking, b""), [], 1, lambda _: None)
+
+    async def answer(question: bytes) -> bytes:
+        return b"asked: " + question
+
+    supervisor.asked = answer
+    async with asyncio.timeout(PATIENCE):
+        starting = asyncio.create_task(supervisor.start())
+        while supervisor._workers[0].process is None:  # noqa: ASYNC110  there is no event for it
+            await asyncio.sleep(0)
+        assert await supervisor.ask_one(b"nobody is ready") is None
+        assert await supervisor.tell(b"missed") == []
+        await starting
+        try:
+            assert await supervisor.ask_one(b"up there") == b"asked: up there"
+            assert await supervisor.ask_one(b"up again") == b"asked: up again"
+            [said] = await supervisor.snapshots()
+            assert said == b'{"missed up there up again"}\n'
+        finally:
+            await supervisor.stop(Seconds(5))
