@@ -6,22 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from proxy.config.units import Seconds, UnixTime
+from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
-from proxy.exchange.body import Before, Body
+from proxy.exchange.body import Body
 from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
 from proxy.exchange.forgetting import Forgetting
 from proxy.exchange.job import Job
-from proxy.exchange.keeping import keep, keep_freshened
+from proxy.exchange.keeping import keep_freshened
 from proxy.exchange.last_fetch import LastFetches
-from proxy.exchange.passing import head_of, length_line, passed_on, unstored
+from proxy.exchange.passing import head_of, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
+from proxy.exchange.sharing import Sharing
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
-from proxy.message.fields import serialise
-from proxy.message.framing import Chunked, Length, UntilClose
+from proxy.message.framing import Length, UntilClose
 from proxy.message.heads import Response
-from proxy.message.stream import Sink
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.cookies import without_ignored
 from proxy.policy.decisions import (
@@ -35,27 +34,19 @@ from proxy.policy.decisions import (
     ServeStale,
     Store,
     Storing,
-    Unkept,
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
 from proxy.policy.heading import Outdated, decide_heading
-from proxy.policy.key import variant_key
-from proxy.policy.partial import Received, complete, completing_fields, stands_alone
+from proxy.policy.partial import complete, completing_fields
 from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
-from proxy.policy.ranges import stated_extent
 from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, outdates, site_fields, spent_fields, without
-from proxy.policy.tags import tags_of
+from proxy.policy.storing import decide_storing, outdates, spent_fields
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.policy.variants import named, offering_fields
 from proxy.upstream.connection import Answer, Ask
-
-
-#: Bytes of a body that takes longer to come than others should wait for.
-_LONG = 2**20
 
 
 class Fetcher:
@@ -74,10 +65,14 @@ class Fetcher:
         self._flights = flights
         self._replies = replies
         self._clock = clock
-        self.keeping = 0
-        """Bodies that are on their way and are to be stored."""
+        self._sharing = Sharing(flights, replies, clock)
         self.forgetting = Forgetting(sites, flights)
         self.last = LastFetches() if last is None else last
+
+    @property
+    def keeping(self) -> int:
+        """Return how many bodies are on their way that are to be stored."""
+        return self._sharing.keeping
 
     async def run(self, job: Job) -> None:
         """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
@@ -198,7 +193,7 @@ class Fetcher:
         exchange = job.exchange
         completed = complete(exchange.request, part, answer.response, job.times, exchange.route.rules)
         if completed is not None:
-            self._share(job, answer, completed.stored, completed.retention, part)
+            self._sharing.share(job, answer, completed.stored, completed.retention, part)
             return True
         if answer.response.status in (206, 304, 416):
             # It is about the range that was ours, and the client asked for none.
@@ -274,7 +269,7 @@ class Fetcher:
                 job.exchange.storing = job.exchange.route.responses.begun()
         match self._storing(job, answer):
             case Store() as store:
-                self._store(job, answer, store)
+                self._sharing.store(job, answer, store)
             case Discard(why):
                 self._discard(job, answer, why)
             case never:
@@ -304,84 +299,6 @@ class Fetcher:
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)
         return storing
-
-    def _store(self, job: Job, answer: Answer, store: Store) -> None:
-        exchange = job.exchange
-        response = answer.response
-        now = job.times[1]
-        fields = passed_on(response, now, exchange.route.rules.hidden)
-        fields = [field for field in fields if field[0].lower() != b"age"]
-        fields = site_fields(fields, store.terms, exchange.route.rules, response.status)
-        if store.withheld:
-            job.own = [field for field in fields if field[0].lower() in store.withheld]
-        head = head_of(response, without(fields, store.withheld))
-        pending = StoredResponse(
-            response.status, head, b"", store.terms, stated_extent(response), tags_of(response.fields)
-        )
-        self._share(job, answer, pending, store.retention)
-
-    def _share(
-        self, job: Job, answer: Answer, pending: StoredResponse, retention: Seconds, part: StoredResponse | None = None
-    ) -> None:
-        """Answer everybody who waits with a response on its way, and store it when it is whole.
-
-        ``part`` is what is stored of its body, and then only the rest of it comes.
-        """
-        exchange = job.exchange
-        response = answer.response
-        terms = pending.terms
-        framing = answer.framing if part is None else Length(part.complete_size)
-        flight = job.flight
-        rules = exchange.route.rules
-
-        def ended(whole: bytes | None) -> None:
-            try:
-                keep_whole(whole)
-            finally:
-                if flight is not None:
-                    flight.let_go()
-
-        def keep_whole(whole: bytes | None) -> None:
-            self.keeping -= 1
-            if flight is not None and job.key is not None:
-                self._flights.close(job.key, flight)
-            if whole is None:
-                job.fate.unkept = Unkept.TOO_LARGE if body.size > rules.stored_body else Unkept.CUT_SHORT
-            if whole is None or exchange.storage_failed:
-                return
-            if self._flights.was_invalidated(exchange.primary, job.valid_since):
-                job.fate.unkept = Unkept.INVALIDATED
-                return
-            length = b"" if not isinstance(framing, Chunked) else length_line(whole)
-            stored = StoredResponse(pending.status, pending.head + length, whole, terms, pending.extent, pending.tags)
-            received = Received(exchange.request, response, job.times, stored, retention)
-            keep(exchange, received, self._flights, self._clock())
-
-        body = Body(answer.body, rules.stored_body, ended)
-        self.keeping += 1
-        if job.key is not None:
-            self._flights.forget_uncacheable(job.key)
-        if flight is not None:
-            route = exchange.route
-            primary = exchange.primary
-            if route.searches is not None:
-                primary = route.shared_as(primary, exchange.request, pending)
-            variant = variant_key(primary, terms.vary, exchange.request, route.rules.distinctions)
-            flight.land(Shared(pending, variant, body, framing))
-            if isinstance(framing, Length) and framing.size > _LONG:
-                # Other workers cannot read along, and would wait for its end.
-                flight.let_go()
-        outcome = job.outcome()
-        outcome.forward_status = response.status
-        # RFC 9211 §2.5: said with the head, before the body is there; a storage that is known to fail is not praised.
-        stands = pending.extent is None or stands_alone(exchange.request)
-        outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
-        outcome.ttl = int(terms.lifetime - terms.age(job.times[1]))
-        answer.body.attach(body if part is None else _around(body, part))
-        sent = pending
-        if job.own:
-            sent = StoredResponse(pending.status, pending.head + serialise(job.own), b"", terms, pending.extent)
-        self._replies.stream(exchange, sent, body, framing, outcome, aged=b"age" in response.fields)
 
     def _discard(self, job: Job, answer: Answer, why: Detail) -> None:
         exchange = job.exchange
@@ -435,14 +352,6 @@ def _left_out(job: Job) -> frozenset[bytes]:
         return PRECONDITIONS
     # A part is validated with the range that it answers.
     return frozenset() if job.validating is None else PRECONDITIONS - {b"range"}
-
-
-def _around(body: Body, part: StoredResponse) -> Sink:
-    """Return what takes the rest of a body of which a part is stored, before or behind it."""
-    if part.extent is None or part.extent.first > 0:
-        return Before(body, part.body)
-    body.feed(part.body)
-    return body
 
 
 def _patch(job: Job, answer: Answer) -> None:

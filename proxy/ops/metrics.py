@@ -24,7 +24,6 @@ _FAMILIES: dict[Kind, type[CounterMetricFamily | GaugeMetricFamily]] = {
 }
 
 
-
 @dataclass(frozen=True, slots=True)
 class Text:
     """The metrics page in one of its two formats."""
