@@ -192,8 +192,7 @@ DETAILS: Mapping[Detail, Remedy] = {
         "Nothing: it says nothing that another visitor could use.",
     ),
     Detail.PARTIAL_CONTENT: Remedy(
-        "The response is a part that cannot be used for others: several parts at once, or one that "
-        "contradicts itself.",
+        "The response is a part that cannot be used for others: several parts at once, or one that contradicts itself.",
         "Let the application send Content-Range as the RFC says and one range at a time, or the whole.",
     ),
     Detail.EVENT_STREAM: Remedy(
