@@ -270,6 +270,8 @@ class Pages:
     async def finish(self) -> None:
         """Let the storages know what they have to, before the tasks that would do so end."""
         await asyncio.gather(*(one.responses.finish() for one in self.held))
+        # What was forgotten last has been passed on by now.
+        await asyncio.gather(*(one.hearing.finish() for one in self.held if one.hearing is not None))
 
     async def close(self) -> None:
         """Close what has to be closed."""

@@ -56,6 +56,9 @@ class Hearing:
         self._missed = missed
         self._start = start
         self._on_their_way = 0
+        self._arrived = asyncio.Event()
+        """One of them is no longer on its way."""
+        self._is_closed = False
         self._task: asyncio.Task[None] | None = None
         self._pause = _FIRST_PAUSE
         self._has_failed = False
@@ -71,8 +74,17 @@ class Hearing:
             self._on_their_way += 1
             self._start(self._publish(message))
 
+    async def finish(self) -> None:
+        """Let what is on its way arrive."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DEADLINE):
+                while self._on_their_way:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+
     async def close(self) -> None:
-        """Listen no more."""
+        """Listen no more; what fails from now on is no news."""
+        self._is_closed = True
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -87,6 +99,7 @@ class Hearing:
             self._fails(error)
         finally:
             self._on_their_way -= 1
+            self._arrived.set()
 
     async def _listen(self) -> None:
         while True:
@@ -107,7 +120,7 @@ class Hearing:
         self._missed()
 
     def _fails(self, error: Exception) -> None:
-        if not self._has_failed:
+        if not self._has_failed and not self._is_closed:
             self._has_failed = True
             said = str(error) or type(error).__name__
             _log.warning("what other proxies forget is heard late, after LOCAL_TIER_SECONDS at most: %s", said)

@@ -192,3 +192,44 @@ async def test_a_store_that_fails_costs_a_line_and_bounded_memory(
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert len(caplog.messages) == 1
+
+
+class Slow:
+    """A store that passes messages on when it is told to, or fails."""
+
+    def __init__(self) -> None:
+        self.passed: list[bytes] = []
+        self.go_on = asyncio.Event()
+        self.fails = False
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        await self.go_on.wait()
+        if self.fails:
+            raise StorageError("closed")
+        self.passed.append(message)
+
+    async def listen(self, channel: str, heard: Callable[[bytes], None], begun: Callable[[], None]) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_what_is_on_its_way_arrives_before_the_end() -> None:
+    store = Slow()
+    hearing = Hearing(store, "pages", print, print, start)
+    hearing.tell(b"gone")
+    finishing = asyncio.create_task(hearing.finish())
+    await settled()
+    assert not finishing.done()
+    store.go_on.set()
+    await finishing
+    assert store.passed == [b"gone"]
+
+
+async def test_what_fails_after_the_end_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    store = Slow()
+    store.fails = True
+    hearing = Hearing(store, "pages", print, print, start)
+    hearing.tell(b"gone")
+    await hearing.close()
+    store.go_on.set()
+    await hearing.finish()
+    assert not caplog.records

@@ -52,7 +52,8 @@ def terminal(*arguments: str) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, 120))
     env = {name: value for name, value in os.environ.items() if not name.startswith(("SITECACHE_", "COLUMNS", "LINES"))}
-    command = [sys.executable, "-m", "proxy", "top", *arguments]
+    # What a shell starts in the background is deaf to Ctrl-C, and so is all that it starts.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "proxy", "top", *arguments]
     # In a session of its own, whose terminal this is: Ctrl-C reaches it.
     child = subprocess.Popen(
         command,
