@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.forwarder import forwarding
+from tests.storage.servers import await_that
 from tests.system.processes import PATIENCE, ROOT, Process, admin_port
 from tests.system.storing import STORAGES, Proxies, get, proxies, until
 
@@ -51,11 +52,19 @@ def newest(bodies: set[str]) -> int:
     return max(map(number, bodies))
 
 
+def holders(process: Process, path: str) -> int:
+    """Return how many workers have something stored for this path."""
+    url = f"http://127.0.0.1:{admin_port(process)}/explain?url=http://site.test{path}"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        return sum(bool(worker.get("stored")) for worker in json.load(answer)["workers"])
+
+
 def purged_with_two_workers(start: Proxies, settings: dict[str, object]) -> None:
     process, port = start.start({**settings, "workers": 2})
-    for path in ("/page", "/other"):
-        until(port, "hit", path)
     for arguments in ((f"http://127.0.0.1:{port}/page", "--json"), ("--tag", "/page", "--json")):
+        for path in ("/page", "/other"):
+            # Each worker may have a memory of its own, and it is not for us to say which of them takes a client.
+            await_that(lambda path=path: get(port, path) and holders(process, path) == 2)
         before, other = newest(made(port)), made(port, "/other")
         url = f"http://site.test{arguments[0].partition(str(port))[2]}" if arguments[0][0] == "h" else arguments[0]
         code, said = purge(process, url, *arguments[1:])
