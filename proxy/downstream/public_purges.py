@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol, assert_never
 
 from proxy.downstream.purge_dialects import METHODS, SHOWING, Door, Refresh, Refused
-from proxy.exchange.background import Tasks
+from proxy.exchange.background import Tasks, Work, guarded
 from proxy.exchange.client import Client
 from proxy.exchange.counters import Counters
 from proxy.exchange.replies import Exchange, Replies
@@ -55,12 +56,15 @@ class PublicPurges:
                 self._counters.purges["unread", "refused"] += 1
                 self._answer(exchange, status, {"status": "refused", "error": why}, fields)
             case Refresh(asked):
-                self._driver.tasks.start(self._refresh(exchange, asked))
+                self._start(exchange, partial(self._refresh, exchange, asked))
             case Asked():
-                self._driver.tasks.start(self._purge(exchange, meaning))
+                self._start(exchange, partial(self._purge, exchange, meaning))
             case never:
                 assert_never(never)
         return True
+
+    def _start(self, exchange: Exchange, work: Work) -> None:
+        self._driver.tasks.start(guarded(exchange.client, work))
 
     async def _purge(self, exchange: Exchange, asked: Asked) -> None:
         done = await self._carry(asked)

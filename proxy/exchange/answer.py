@@ -14,7 +14,7 @@ from typing import assert_never
 
 from proxy.config.units import UnixTime
 from proxy.errors import StorageDamaged, StorageError
-from proxy.exchange.background import Tasks
+from proxy.exchange.background import Tasks, Work, guarded
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared, range_flight
 from proxy.exchange.counters import Counters
@@ -37,7 +37,6 @@ from proxy.policy.stored import StoredResponse
 from proxy.storage.looking import settled
 from proxy.storage.responses import NotAtHand, StoredSought
 
-_Work = Callable[[], Coroutine[object, object, None]]
 _NO_KEY = PrimaryKey(b"")
 #: Bytes of a part that is copied, so that it leaves with its head.
 _SMALL = 64 * 1024
@@ -416,19 +415,10 @@ class Driver:
         reuse = decide_reuse(exchange.request, exchange.asked, stored, self._clock(), exchange.route.rules)
         return isinstance(reuse, Serve)
 
-    def _start(self, exchange: Exchange, work: _Work) -> None:
-        self.tasks.start(_guarded(exchange, work))
+    def _start(self, exchange: Exchange, work: Work) -> None:
+        self.tasks.start(guarded(exchange.client, work))
 
 
 def _lease_key(key: FlightKey) -> bytes:
     variant, personal = key
     return b"personal %b" % variant if personal else variant
-
-
-async def _guarded(exchange: Exchange, work: _Work) -> None:
-    """Do the work of an exchange; should it fail by a fault of ours, the client is told at once and does not wait."""
-    try:
-        await work()
-    except Exception:
-        exchange.client.abort()
-        raise

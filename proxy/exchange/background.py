@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+
+from proxy.exchange.client import Client
+
+Work = Callable[[], Coroutine[object, object, None]]
 
 _log = logging.getLogger("sitecache")
 
@@ -33,3 +37,12 @@ class Tasks:
         """End what still runs."""
         for task in self._running:
             task.cancel()
+
+
+async def guarded(client: Client, work: Work) -> None:
+    """Do the work of an exchange; should it fail by a fault of ours, the client is told at once and does not wait."""
+    try:
+        await work()
+    except Exception:
+        client.abort()
+        raise
