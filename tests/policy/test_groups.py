@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.groups import groups_of, invalidated_groups
+from proxy.policy.groups import groups_of, invalidated_groups, may_be_grouped
 from proxy.policy.key import PrimaryKey
 from tests.policy.making import request, response, stored
 
@@ -114,3 +114,18 @@ def test_which_writes_count(method: bytes, status: int, counts: bool) -> None:
 
 def test_a_write_that_names_no_group() -> None:
     assert named() == set()
+
+
+@pytest.mark.parametrize(
+    ("primary", "lines", "expected"),
+    [
+        pytest.param(b"p", [], False, id="no-field"),
+        pytest.param(b"p", ['Cache-Groups: "a"'], True, id="a-group"),
+        pytest.param(b"p", ["X-Note: cache-groups"], True, id="a-field-that-looks-like-one"),
+        pytest.param(b"p#", [], True, id="for-several-urls"),
+    ],
+)
+def test_at_a_glance_no_group_is_overlooked(primary: bytes, lines: list[str], expected: bool) -> None:
+    kept = stored(FRESH, *lines)
+    assert may_be_grouped(PrimaryKey(primary), kept) is expected
+    assert expected or not groups_of(PrimaryKey(primary), request(), kept)
