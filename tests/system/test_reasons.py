@@ -104,8 +104,7 @@ DETAILS: dict[Detail, Row] = {
     Detail.UPSTREAM_CLOSED: Row(answer=b""),
     Detail.UPSTREAM_GARBAGE: Row(answer=GARBAGE),
 }
-#: These have tests of their own below; ``fwd=method`` says it already, so no detail says it again; and nobody can purge
-#: over HTTP yet.
+#: Two have tests of their own below; ``fwd=method`` says the third already, so no detail says it again.
 APART = {Detail.UPSTREAM_ERROR, Detail.REQUEST_BODY_LOST, Detail.METHOD}
 
 FORWARDED: dict[ForwardReason, Row] = {
