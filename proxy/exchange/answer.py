@@ -1,7 +1,8 @@
 """How is a request answered? The driver: it asks the policy, and does what the policy answers.
 
-A hit takes no task and no await: it is written before the call returns. Everything else is one task, which lives until
-the head of the response is known; the body then flows by itself.
+A hit takes no task and no await: it is written before the call returns. Nor does a request that has to wait for nothing
+but the origin's answer. Everything else is one task, which lives until the head of the response is known; the body then
+flows by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import assert_never
 
 from proxy.config.units import UnixTime
 from proxy.errors import StorageDamaged, StorageError
-from proxy.exchange.background import Tasks, Work, guarded
+from proxy.exchange.background import Tasks, Work, guarded, log_fault
 from proxy.exchange.client import Client, Nobody
 from proxy.exchange.collapse import Failed, Flight, FlightKey, Flights, NotShared, Settled, Shared, range_flight
 from proxy.exchange.counters import Counters
@@ -188,17 +189,17 @@ class Driver:
         """Do what the policy says of a request that is no plain hit."""
         if isinstance(reuse, Serve):
             self._serve(exchange, reuse, now)
-        else:
-            self._start(exchange, partial(self._answer, exchange, reuse))
+        elif (job := self._job(exchange, reuse)) is not None:
+            self._ask_origin(job)
 
     def _pass_by(self, exchange: Exchange, reason: Fetch) -> None:
         """Ask the origin without a look at what is stored, or nobody where the host is none of ours."""
         if self.purging is not None and self.purging(exchange):
             return
-        if exchange.route.is_ours:
-            self._start(exchange, partial(self._forward, exchange, reason))
-        else:
+        if not exchange.route.is_ours:
             self._replies.error(exchange, 421, Outcome(detail=Detail.HOST_NOT_ALLOWED))
+            return
+        self._ask_origin(Job(exchange, reason.reason, reason.detail), alone=True)
 
     def purge(self, concerns: Callable[[PrimaryKey], bool]) -> None:
         """Let nobody wait for what may be outdated when it comes."""
@@ -235,8 +236,18 @@ class Driver:
 
     # Asking the origin.
 
-    async def _forward(self, exchange: Exchange, reason: Fetch) -> None:
-        await self._fetcher.run(Job(exchange, reason.reason, reason.detail))
+    def _ask_origin(self, job: Job, *, alone: bool = False) -> None:
+        """Ask the origin, without a task where only its answer has to be waited for; ``alone`` is for nobody else."""
+        try:
+            flight = None if alone else self._prepare(job)
+            begun = flight is None and self._may_lead(job) and self._fetcher.begin(job, self.tasks)
+        except Exception as error:  # noqa: BLE001 - as a task would, which the client's connection outlives
+            self._fetcher.over(job)
+            job.exchange.client.abort()
+            log_fault(error)
+            return
+        if not begun:
+            self._start(job.exchange, partial(self._carry_on, job, flight))
 
     async def _look_on(self, exchange: Exchange, sought: StoredSought) -> None:
         await self._answer(exchange, await self._judged(exchange, settled(sought)))
@@ -259,36 +270,47 @@ class Driver:
             exchange.storage_failed = True
         return decide_reuse(exchange.request, exchange.asked, stored, self._clock(), exchange.route.rules)
 
-    async def _answer(self, exchange: Exchange, reuse: Reuse) -> None:
+    async def _answer(self, exchange: Exchange, reuse: Reuse | None) -> None:
         """Ask the origin, or wait for another's request to it and look again."""
-        while True:
-            match reuse:
-                case Serve():
-                    self._serve(exchange, reuse, self._clock())
-                    return
-                case Refuse(detail, status):
-                    self._replies.error(exchange, status, Outcome(detail=detail))
-                    return
-                case Validate(subject, reason, detail):
-                    job = Job(exchange, reason, detail, validating=subject, fallback=subject)
-                case Fetch(reason, detail, fallback, completing):
-                    if exchange.storage_failed:
-                        detail = Detail.STORAGE_FAILED
-                    elif exchange.storage_damaged:
-                        detail = Detail.STORAGE_DAMAGED
-                    job = Job(exchange, self._missed(exchange, reason), detail, fallback=fallback)
-                    job.completing = completing
-                case never:
-                    assert_never(never)
-            flight = self._prepare(job)
-            again = await (self._led(job) if flight is None else self._joined(job, flight))
-            if again is None:
+        while reuse is not None:
+            job = self._job(exchange, reuse)
+            if job is None:
                 return
-            reuse = again
+            reuse = await self._asked(job, self._prepare(job))
+
+    async def _carry_on(self, job: Job, flight: Flight | None) -> None:
+        """Do this, and then what it leads to."""
+        await self._answer(job.exchange, await self._asked(job, flight))
+
+    async def _asked(self, job: Job, flight: Flight | None) -> Reuse | None:
+        """Carry a job out, or wait for a flight instead; return what the policy says then, if there is more to do."""
+        return await (self._led(job) if flight is None else self._joined(job, flight))
+
+    def _job(self, exchange: Exchange, reuse: Reuse) -> Job | None:
+        """Return what the origin is to be asked for; None where the client has been answered without it."""
+        match reuse:
+            case Serve():
+                self._serve(exchange, reuse, self._clock())
+                return None
+            case Refuse(detail, status):
+                self._replies.error(exchange, status, Outcome(detail=detail))
+                return None
+            case Validate(subject, reason, detail):
+                return Job(exchange, reason, detail, validating=subject, fallback=subject)
+            case Fetch(reason, detail, fallback, completing):
+                if exchange.storage_failed:
+                    detail = Detail.STORAGE_FAILED
+                elif exchange.storage_damaged:
+                    detail = Detail.STORAGE_DAMAGED
+                job = Job(exchange, self._missed(exchange, reason), detail, fallback=fallback)
+                job.completing = completing
+                return job
+            case never:
+                assert_never(never)
 
     async def _led(self, job: Job) -> Reuse | None:
         """Ask the origin, unless another worker does so and its answer will do for this request, too: return it."""
-        found = await self._asked_elsewhere(job)
+        found = None if self._may_lead(job) else await self._asked_elsewhere(job)
         if found is None:
             await self._fetcher.run(job)
         return found
@@ -297,13 +319,19 @@ class Driver:
         """Wait for another's request; where the client has not been answered by it, look again."""
         return None if await self._followed(job, flight) else await self._look(job.exchange)
 
+    def _may_lead(self, job: Job) -> bool:
+        """Tell whether no other worker asks the origin for the same; none may from then on."""
+        leases, flight, key = job.exchange.route.responses.leases, job.flight, job.key
+        if leases is None or flight is None or key is None:
+            return True
+        if flight.lease is None:
+            flight.lease = leases.take(_lease_key(key))
+        return flight.lease is not None
+
     async def _asked_elsewhere(self, job: Job) -> Serve | None:
         """Wait while another worker asks the origin for the same; return what it has stored, if that answers this."""
         leases, flight, key = job.exchange.route.responses.leases, job.flight, job.key
         if leases is None or flight is None or key is None:
-            return None
-        flight.lease = leases.take(_lease_key(key))
-        if flight.lease is not None:
             return None
         found: Reuse | None = None
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
+from proxy.exchange.background import Tasks, guarded, log_fault
 from proxy.exchange.body import Body
 from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
 from proxy.exchange.forgetting import Forgetting
@@ -74,18 +76,64 @@ class Fetcher:
         """Return how many bodies are on their way that are to be stored."""
         return self._sharing.keeping
 
-    async def run(self, job: Job) -> None:
-        """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there."""
-        rules = job.exchange.route.rules
-        if job.whole and job.reason is ForwardReason.VARY_MISS and rules.validate_variants:
-            job.offered = job.exchange.route.responses.tags(job.exchange.primary, self._clock())
+    def begin(self, job: Job, tasks: Tasks) -> bool:
+        """Ask the origin as ``run`` does, without a task, where a connection is at hand; False where none is."""
+        exchange = job.exchange
+        origin = exchange.route.origin
+        if exchange.client.body is not None or not origin.is_at_hand or self._offers(job):
+            return False
+        job.times = (self._asked_at(exchange), job.times[1])
+        job.asking = origin.begin(self._ask(job), partial(self._told, job, tasks))
+        if job.asking is None:
+            return False
+        tasks.hold(job.asking)
+        return True
+
+    def _told(self, job: Job, tasks: Tasks, result: Answer | UpstreamError | None) -> None:
+        """Go on with what has become of a request that was begun."""
+        if job.asking is not None:
+            tasks.release(job.asking)
+        is_over = True
+        try:
+            if result is None:
+                is_over = False
+                tasks.start(guarded(job.exchange.client, partial(self.run, job, again=True)))
+            elif isinstance(result, UpstreamError):
+                self._failed(job, result, None)
+            elif not self._taken(job, result):
+                is_over = False
+                job.validating = job.completing = None
+                tasks.start(guarded(job.exchange.client, partial(self.run, job)))
+        except Exception as error:  # noqa: BLE001 - there is nobody above us but the loop
+            job.exchange.client.abort()
+            log_fault(error)
+        finally:
+            if is_over:
+                self.over(job)
+
+    def _taken(self, job: Job, answer: Answer) -> bool:
+        job.times = (job.times[0], self._clock())
+        try:
+            self._received(job, answer)
+            return self._settled(job, answer)
+        except Exception as error:
+            _let_go(job, answer, error)
+            raise
+
+    async def run(self, job: Job, *, again: bool = False) -> None:
+        """Ask the origin and answer the client; those who wait for the flight are told as soon as the head is there.
+
+        ``again`` says that it was begun, and has to be asked anew.
+        """
+        exchange = job.exchange
+        if not again and self._offers(job):
+            job.offered = exchange.route.responses.tags(exchange.primary, self._clock())
         try:
             while True:
-                request_time = self._clock()
-                if job.exchange.primary:
-                    job.exchange.storing = job.exchange.route.responses.begun()
+                request_time = self._asked_at(exchange)
+                origin = exchange.route.origin
                 try:
-                    answer = await job.exchange.route.origin.send(self._ask(job))
+                    answer = await (origin.again if again else origin.send)(self._ask(job))
                 except UpstreamError as error:
                     self._failed(job, error, None)
                     return
@@ -96,12 +144,28 @@ class Fetcher:
                 except Exception as error:
                     _let_go(job, answer, error)
                     raise
+                again = False
                 job.validating = job.completing = None
                 job.offered = ()
         finally:
             # Whatever happened, nobody waits for ever.
-            self._leave_flight(job)
-            self.last.note(job)
+            self.over(job)
+
+    def over(self, job: Job) -> None:
+        """Let nobody wait for a job that is over, and remember what became of it."""
+        self._leave_flight(job)
+        self.last.note(job)
+
+    def _offers(self, job: Job) -> bool:
+        """Tell whether the origin may say that another variant answers the request, too."""
+        is_whole = job.whole and job.reason is ForwardReason.VARY_MISS
+        return is_whole and job.exchange.route.rules.validate_variants
+
+    def _asked_at(self, exchange: Exchange) -> UnixTime:
+        """Return the time as the origin is asked, and remember what the storage was like then."""
+        if exchange.primary:
+            exchange.storing = exchange.route.responses.begun()
+        return self._clock()
 
     def _ask(self, job: Job) -> Ask:
         exchange = job.exchange
@@ -135,12 +199,15 @@ class Fetcher:
 
     async def _answered(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again."""
+        self._received(job, answer)
+        names_one = bool(job.offered) and answer.response.status == 304
+        return await self._recognised(job, answer.response) if names_one else self._settled(job, answer)
+
+    def _received(self, job: Job, answer: Answer) -> None:
         _patch(job, answer)
         job.response = answer.response
         if job.validating is not None or job.offered:
             self._replies.validated(answer.response.status)
-        names_one = bool(job.offered) and answer.response.status == 304
-        return await self._recognised(job, answer.response) if names_one else self._settled(job, answer)
 
     def _settled(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again, without preconditions."""

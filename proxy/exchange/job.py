@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import inf, nextafter
 
 from proxy.config.units import UnixTime
+from proxy.exchange.background import Asking
 from proxy.exchange.collapse import Flight, FlightKey
 from proxy.exchange.replies import Exchange
 from proxy.message.fields import RawField
@@ -55,6 +56,8 @@ class Job:
     became: Outcome | None = None
     """What Cache-Status was written from."""
     fate: Fate = field(default_factory=Fate)
+    asking: Asking | None = None
+    """What is waited for, where no task does."""
 
     @property
     def valid_since(self) -> UnixTime:

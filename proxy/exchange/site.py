@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from proxy.errors import UpstreamError
+from proxy.exchange.background import Asking
 from proxy.exchange.searches import Searches
 from proxy.message.heads import Request
 from proxy.policy.key import PrimaryKey, primary_key
@@ -26,8 +28,18 @@ NONE = "-"
 class Origin(Protocol):
     """Whoever answers what is not stored."""
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Tell whether a request could be sent now, without waiting for a connection."""
+
+    def begin(self, ask: Ask, told: Callable[[Answer | UpstreamError | None], None]) -> Asking | None:
+        """Send now, if that can be; ``told`` is called later, with None where it is to be asked ``again``."""
+
     async def send(self, ask: Ask) -> Answer:
         """Return the final response; raise UpstreamError."""
+
+    async def again(self, ask: Ask) -> Answer:
+        """Return the final response to what was begun, and ended without one; raise UpstreamError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 
 from proxy.config.addresses import parse_origin
 from proxy.config.model import UpstreamConfig
 from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError
-from proxy.upstream.connection import Answer, Ask
+from proxy.upstream.connection import Answer, Ask, UpstreamConnection
 from proxy.upstream.pool import Pool
 
 #: Failures in a row after which an origin counts as failing.
@@ -72,6 +73,37 @@ class Origin:
         """Tell whether none of the last requests got a usable answer."""
         return self._failed_in_a_row >= _FAILING_AFTER
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Tell whether a connection waits for a request."""
+        return self.pool.idle > 0
+
+    def begin(self, ask: Ask, told: Callable[[Answer | UpstreamError | None], None]) -> UpstreamConnection | None:
+        """Ask over a connection that waits for a request, and return it; None where the request needs another.
+
+        ``told`` is called later with what becomes of it; with None where it is to be asked ``again``.
+        """
+        connection = self.pool.take() if ask.repeatable else None
+        if connection is not None:
+            self.requests += 1
+            connection.begin(ask, partial(self._told, connection, told))
+        return connection
+
+    def _told(
+        self,
+        connection: UpstreamConnection,
+        told: Callable[[Answer | UpstreamError | None], None],
+        result: Answer | UpstreamError,
+    ) -> None:
+        if isinstance(result, Answer):
+            self._answered(result)
+            told(result)
+        elif isinstance(result, UpstreamClosed) and not connection.touched:
+            told(None)
+        else:
+            self._failed(result)
+            told(result)
+
     async def send(self, ask: Ask) -> Answer:
         """Return the final response; raise UpstreamError.
 
@@ -79,28 +111,45 @@ class Origin:
         request is on its way, and then nobody knows whether the origin has acted on it.
         """
         self.requests += 1
+        connection = self.pool.take() if ask.repeatable else None
+        if connection is None:
+            return await self._send_afresh(ask)
         try:
-            answer = await self._send(ask)
-        except UpstreamError as error:
-            self.errors[error.reason] += 1
-            # A client that went away says nothing of the origin.
-            self._failed_in_a_row += not isinstance(error, RequestBodyLost)
+            answer = await connection.ask(ask)
+        except UpstreamClosed as error:
+            if not connection.touched:
+                return await self.again(ask)
+            self._failed(error)
             raise
-        self.answers[answer.response.status // 100] += 1
-        self._failed_in_a_row = 0
+        except UpstreamError as error:
+            self._failed(error)
+            raise
+        self._answered(answer)
         return answer
 
-    async def _send(self, ask: Ask) -> Answer:
-        connection = self.pool.take() if ask.repeatable else None
-        if connection is not None:
-            try:
-                return await connection.ask(ask)
-            except UpstreamClosed:
-                if connection.touched:
-                    raise
-                self.retries += 1
-        connection = await self.pool.open()
-        return await connection.ask(ask)
+    async def again(self, ask: Ask) -> Answer:
+        """Ask over a fresh connection what one that was used before has ended without; raise UpstreamError."""
+        self.retries += 1
+        return await self._send_afresh(ask)
+
+    async def _send_afresh(self, ask: Ask) -> Answer:
+        try:
+            connection = await self.pool.open()
+            answer = await connection.ask(ask)
+        except UpstreamError as error:
+            self._failed(error)
+            raise
+        self._answered(answer)
+        return answer
+
+    def _answered(self, answer: Answer) -> None:
+        self.answers[answer.response.status // 100] += 1
+        self._failed_in_a_row = 0
+
+    def _failed(self, error: UpstreamError) -> None:
+        self.errors[error.reason] += 1
+        # A client that went away says nothing of the origin.
+        self._failed_in_a_row += not isinstance(error, RequestBodyLost)
 
 
 class Origins:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Protocol, cast
 
 from proxy.config.model import UpstreamTimeouts
@@ -14,7 +14,17 @@ from proxy.deadlines import NEVER, Deadlines
 from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError, UpstreamGarbage, UpstreamTimeout
 from proxy.message.chunked import ChunkedDecoder, MalformedChunk
 from proxy.message.fields import RawField
-from proxy.message.framing import CHUNKED, NO_BODY, Chunked, Framing, Length, NoBody, UntilClose, response_framing
+from proxy.message.framing import (
+    CHUNKED,
+    NO_BODY,
+    UNTIL_CLOSE,
+    Chunked,
+    Framing,
+    Length,
+    NoBody,
+    UntilClose,
+    response_framing,
+)
 from proxy.message.grammar import tokens
 from proxy.message.heads import Response
 from proxy.message.stream import Arriving
@@ -41,6 +51,10 @@ class Ask:
     upgrade: bool = False
     repeatable: bool = False
     """May be sent again when a reused connection ends before the first byte: a safe method, and no body."""
+
+
+Told = Callable[["Answer | UpstreamError"], None]
+"""Called once with the final response to an Ask, or with why there is none."""
 
 
 class TunnelEnd(Protocol):
@@ -100,7 +114,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, None)
         self._state = _State.IDLE
         self._ask: Ask | None = None
-        self._answer: asyncio.Future[Answer] | None = None
+        self._told: Told = _nobody
         self._buffer = b""
         self._interim = 0
         self._sending = False
@@ -124,11 +138,17 @@ class UpstreamConnection(asyncio.Protocol):
 
     def ask(self, ask: Ask) -> asyncio.Future[Answer]:
         """Send a request; the future becomes its final response, or an UpstreamError."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.begin(ask, partial(_tell, answer))
+        return answer
+
+    def begin(self, ask: Ask, told: Told) -> None:
+        """Send a request; ``told`` is called with what becomes of it."""
         self.touched = False
-        self._answer = answer = asyncio.get_running_loop().create_future()
         if self._state is not _State.IDLE:
-            answer.set_exception(UpstreamClosed("the origin closed the connection before it was asked"))
-            return answer
+            told(UpstreamClosed("the origin closed the connection before it was asked"))
+            return
+        self._told = told
         self._ask = ask
         self._state = _State.HEAD
         self._interim = 0
@@ -137,16 +157,16 @@ class UpstreamConnection(asyncio.Protocol):
         if ask.body is not None:
             self._sending = True
             ask.body.attach(Upload(self, ask.framing))
-        return answer
 
     def rest(self, until: float) -> None:
         """Wait for the next request until this deadline."""
         self.deadline = until
 
     def close(self) -> None:
-        """Close the connection, whatever it is doing."""
+        """Close the connection, whatever it is doing; nobody is told of it."""
         self._state = _State.CLOSED
         self._ask = None
+        self._told = _nobody
         self.deadline = NEVER
         self._transport.abort()
 
@@ -194,10 +214,7 @@ class UpstreamConnection(asyncio.Protocol):
             case _State.HEAD:
                 self.touched = True
                 self._buffer = self._buffer + data if self._buffer else data
-                try:
-                    self._read_heads()
-                except UpstreamGarbage as error:
-                    self._fail(error)
+                self._read_heads()
             case _State.BODY:
                 self._read_body(data)
             case _State.TUNNEL:
@@ -263,48 +280,61 @@ class UpstreamConnection(asyncio.Protocol):
     # The response head.
 
     def _read_heads(self) -> None:
-        while self._state is _State.HEAD:
+        # Before the body is read: when that is whole, the connection may be closed.
+        told = self._told
+        try:
+            response = self._final_response()
+            if response is None:
+                return
+            answer = self._begin_body(response)
+        except UpstreamGarbage as error:
+            self._fail(error)
+            return
+        self._told = _nobody
+        # Last, because whoever is told may send the next request over this connection at once.
+        told(answer)
+
+    def _final_response(self) -> Response | None:
+        """Read heads up to that of the final response; None where it has not come."""
+        while (ask := self._ask) is not None:
             end = self._buffer.find(b"\r\n\r\n") + 4
             if end < 4 and len(self._buffer) <= _HEAD_LIMIT:
-                return
+                return None
             if not 4 <= end <= _HEAD_LIMIT:
                 raise UpstreamGarbage("the response head is too large")
             response = parse_response_head(self._buffer[:end])
             self._buffer = self._buffer[end:]
-            ask, answer = self._ask, self._answer
-            if ask is None or answer is None or answer.cancelled():
-                # Nobody waits any more, so nobody would take the body either.
-                self.close()
-                return
-            if 100 <= response.status < 200 and response.status != 101:
-                self._interim += 1
-                if self._interim > _MOST_INTERIM:
-                    raise UpstreamGarbage("too many interim responses")
-                self._expect()
-                ask.interim(response)
-            else:
-                self._begin_body(ask, answer, response)
+            if response.status >= 200 or response.status == 101:
+                return response
+            self._interim += 1
+            if self._interim > _MOST_INTERIM:
+                raise UpstreamGarbage("too many interim responses")
+            self._expect()
+            ask.interim(response)
+        return None
 
-    def _begin_body(self, ask: Ask, answer: asyncio.Future[Answer], response: Response) -> None:
+    def _begin_body(self, response: Response) -> Answer:
+        """Read what of the body came with its head; the answer has its whole where that is all."""
+        ask = self._ask
         switches = response.status == 101
-        if switches and not ask.upgrade:
+        if ask is None or (switches and not ask.upgrade):
             raise UpstreamGarbage("a switch of protocols that was not asked for")
-        self._framing = UntilClose() if switches else response_framing(response.fields, response.status, ask.method)
-        self._left = self._framing.size if isinstance(self._framing, Length) else 0
-        if self._framing is CHUNKED:
+        framing = UNTIL_CLOSE if switches else response_framing(response.fields, response.status, ask.method)
+        self._framing = framing
+        self._left = framing.size if isinstance(framing, Length) else 0
+        if framing is CHUNKED:
             self._decoder = ChunkedDecoder()
-        self._body = ResponseBody(self)
+        self._body = body = ResponseBody(self)
         self._state = _State.TUNNEL if switches else _State.BODY
         self._keep = _persists(response)
         self._endless = response.is_event_stream
         self._expect()
-        if not answer.done():
-            answer.set_result(Answer(response, self._body, self._framing, self if switches else None))
         rest, self._buffer = self._buffer, b""
         if not switches:
             self._read_body(rest)
         elif rest:
-            self._body.give(rest)
+            body.give(rest)
+        return Answer(response, body, framing, self if switches else None)
 
     # The response body.
 
@@ -370,8 +400,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._ask = None
         self.deadline = NEVER
         self._transport.abort()
-        if state is _State.HEAD and self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        if state is _State.HEAD:
+            told, self._told = self._told, _nobody
+            told(error)
         elif state in (_State.BODY, _State.TUNNEL):
             self._body.finish((), error)
 
@@ -391,6 +422,21 @@ class UpstreamConnection(asyncio.Protocol):
     def request_lost(self) -> None:
         """The request will never be whole, so the origin must not take it for one."""
         self._fail(RequestBodyLost("the request body was cut short"))
+
+
+def _tell(future: asyncio.Future[Answer], answer: Answer | UpstreamError) -> None:
+    """Let the future become what is told; where nobody waits for it any more, nobody takes the body either."""
+    if isinstance(answer, UpstreamError):
+        if not future.done():
+            future.set_exception(answer)
+    elif future.done():
+        answer.body.abandon()
+    else:
+        future.set_result(answer)
+
+
+def _nobody(answer: Answer | UpstreamError) -> None:
+    """Nobody waits for an answer."""
 
 
 def _persists(response: Response) -> bool:

@@ -85,6 +85,10 @@ class InstantPool:
     def take(self) -> UpstreamConnection | None:
         return self._idle.pop() if self._idle else None
 
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
     def close(self) -> None:
         """Nothing is open."""
 

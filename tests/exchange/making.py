@@ -9,6 +9,7 @@ from typing import Any
 
 from proxy.config.model import ClientCacheControl
 from proxy.config.units import Bytes, Seconds, UnixTime
+from proxy.errors import UpstreamError
 from proxy.exchange.answer import Driver
 from proxy.exchange.client import FarEnd
 from proxy.exchange.collapse import Flights
@@ -149,8 +150,58 @@ class Gate:
 Given = Coming | Exception | Gate
 
 
+class Reached:
+    """An origin that is asked without a task where ``is_at_hand``, and answers what its ``send`` does."""
+
+    is_at_hand = True
+
+    def begin(self, ask: Ask, told: Callable[[Answer | UpstreamError | None], None]) -> Waiting | None:
+        """Answer later, or not at all where nobody waits any more."""
+        return Waiting(asyncio.create_task(self._tell(ask, told))) if self.is_at_hand and ask.repeatable else None
+
+    async def _tell(self, ask: Ask, told: Callable[[Answer | UpstreamError | None], None]) -> None:
+        try:
+            answer = await self.send(ask)
+        except UpstreamError as error:
+            told(error)
+        except Exception as error:  # noqa: BLE001 - whatever a fault of ours is
+            told(Faulty(error))
+        else:
+            told(answer)
+
+    async def send(self, ask: Ask) -> Answer:
+        raise NotImplementedError
+
+    async def again(self, ask: Ask) -> Answer:
+        return await self.send(ask)
+
+
+class Faulty(Answer):
+    """An answer that cannot even be looked at without a fault of ours."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.body = whole().body
+        self.fault = fault
+
+    @property
+    def response(self) -> Response:  # type: ignore[override]
+        raise self.fault
+
+
 @dataclass
-class Origin:
+class Waiting:
+    """A request that was begun."""
+
+    task: asyncio.Task[None]
+
+    __hash__ = object.__hash__
+
+    def close(self) -> None:
+        self.task.cancel()
+
+
+@dataclass
+class Origin(Reached):
     """An origin that gives the answers of a list, one after the other, and remembers what it was asked."""
 
     answers: list[Given] = field(default_factory=list)

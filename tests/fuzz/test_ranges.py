@@ -19,7 +19,7 @@ from proxy.errors import UpstreamClosed
 from proxy.message.fields import Fields
 from proxy.message.framing import CHUNKED, Length
 from proxy.upstream.connection import Answer, Ask
-from tests.exchange.making import Bench, Client, Clock, _head_fields, coming, request, settled
+from tests.exchange.making import Bench, Client, Clock, Reached, _head_fields, coming, request, settled
 from tests.exchange.remotes import Counting, remote
 
 LIFETIME = 20
@@ -44,7 +44,7 @@ class Manner:
 
 
 @dataclass
-class Origin:
+class Origin(Reached):
     """An origin of one URL."""
 
     clock: Clock

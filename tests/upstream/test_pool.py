@@ -14,7 +14,7 @@ import pytest
 from proxy.config.model import UpstreamConfig
 from proxy.config.units import Seconds
 from proxy.deadlines import Deadlines
-from proxy.errors import UpstreamClosed, UpstreamTimeout, UpstreamUnreachable
+from proxy.errors import UpstreamClosed, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from proxy.message.framing import NO_BODY
 from proxy.upstream.client import Origin
 from proxy.upstream.connection import Answer, Ask
@@ -142,6 +142,59 @@ async def test_a_used_one_that_ended_is_replaced_once() -> None:
         await body_of(await origin.send(asking()))
         assert await body_of(await origin.send(asking())) == b"ok"
         assert (script.accepted, script.asked, origin.retries, origin.errors) == (2, 3, 1, {})
+
+
+async def begun(origin: Origin, ask: Ask) -> Answer | UpstreamError | None:
+    """Return what becomes of a request that needs no connection to be made."""
+    result: asyncio.Future[Answer | UpstreamError | None] = asyncio.get_running_loop().create_future()
+    assert origin.is_at_hand
+    assert origin.begin(ask, result.set_result) is not None
+    return await result
+
+
+async def test_a_request_begins_at_once_over_one_that_is_idle() -> None:
+    script = Script(OK, OK)
+    async with serving(script) as (host, port), pooled(f"http://{host}:{port}") as pool:
+        origin = Origin(pool)
+        assert not origin.is_at_hand
+        assert origin.begin(asking(), pytest.fail) is None
+        await body_of(await origin.send(asking()))
+        assert origin.begin(asking(b"POST", repeatable=False), pytest.fail) is None
+        answer = await begun(origin, asking())
+        assert isinstance(answer, Answer)
+        assert await body_of(answer) == b"ok"
+        assert (script.accepted, origin.requests, origin.answers, pool.idle) == (1, 2, {2: 2}, 1)
+
+
+async def test_what_was_begun_over_one_that_ended_is_asked_again() -> None:
+    script = Script(OK, b"", OK)
+    async with serving(script) as (host, port), pooled(f"http://{host}:{port}") as pool:
+        origin = Origin(pool)
+        await body_of(await origin.send(asking()))
+        assert await begun(origin, asking()) is None
+        assert await body_of(await origin.again(asking())) == b"ok"
+        assert (script.accepted, origin.requests, origin.retries, origin.errors) == (2, 2, 1, {})
+
+
+async def test_what_was_begun_is_not_asked_again_behind_a_byte() -> None:
+    script = Script(OK, b"H")
+    async with serving(script) as (host, port), pooled(f"http://{host}:{port}") as pool:
+        origin = Origin(pool)
+        await body_of(await origin.send(asking()))
+        assert isinstance(await begun(origin, asking()), UpstreamClosed)
+        assert (origin.retries, origin.errors, origin.is_at_hand) == (0, {"upstream-closed": 1}, False)
+
+
+async def test_what_nobody_waits_for_any_more_is_told_to_nobody() -> None:
+    script = Script(OK, OK)
+    async with serving(script) as (host, port), pooled(f"http://{host}:{port}") as pool:
+        origin = Origin(pool)
+        await body_of(await origin.send(asking()))
+        connection = origin.begin(asking(), pytest.fail)
+        assert connection is not None
+        connection.close()
+        while pool.connections:  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from proxy.exchange.counters import Counters
 from proxy.upstream.connection import Answer, Ask
-from tests.exchange.making import Bench, settled, whole
+from tests.exchange.making import Bench, Reached, settled, whole
 from tests.wire.clients import Talk
 
 _BOUNDARY = re.compile(rb"(boundary=|--)[0-9a-f]{16,}")
@@ -36,7 +36,7 @@ PAGES = {
 }
 
 
-class Site:
+class Site(Reached):
     """An origin whose answers are always the same."""
 
     async def send(self, ask: Ask) -> Answer:
