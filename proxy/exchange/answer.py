@@ -288,6 +288,7 @@ class Driver:
 
     def _job(self, exchange: Exchange, reuse: Reuse) -> Job | None:
         """Return what the origin is to be asked for; None where the client has been answered without it."""
+        exchange.specs = None
         match reuse:
             case Serve():
                 self._serve(exchange, reuse, self._clock())
@@ -344,10 +345,10 @@ class Driver:
         return found if isinstance(found, Serve) else None
 
     def _missed(self, exchange: Exchange, reason: ForwardReason) -> ForwardReason:
-        responses = exchange.route.responses
-        if reason is ForwardReason.URI_MISS and responses.vary_specs(exchange.primary, self._clock()):
-            return ForwardReason.VARY_MISS
-        return reason
+        if reason is not ForwardReason.URI_MISS:
+            return reason
+        exchange.specs = exchange.route.responses.vary_specs(exchange.primary, self._clock())
+        return ForwardReason.VARY_MISS if exchange.specs else reason
 
     def _prepare(self, job: Job) -> Flight | None:
         """Return the flight to wait for; None when this job is to be run, as a flight for others or alone."""
@@ -370,10 +371,7 @@ class Driver:
         if exchange.asked.no_store or not exchange.collapse:
             job.key = None if exchange.asked.no_store else key
             return None
-        flight = self._flights.find(key)
-        if flight is None:
-            self._launch(job, key)
-        return flight
+        return self._launched(job, key)
 
     def _prepare_range(self, job: Job) -> Flight | None:
         """Let those who ask for the same range, and make no conditions, wait for one answer."""
@@ -388,9 +386,15 @@ class Driver:
         if self._flights.is_uncacheable(key, exchange.started):
             job.key = key
             return None
+        return self._launched(job, key)
+
+    def _launched(self, job: Job, key: FlightKey) -> Flight | None:
+        """Return the flight that has this key already, to be waited for; None where this job is the one now."""
         flight = self._flights.find(key)
         if flight is None:
             self._launch(job, key)
+        else:
+            flight.join()
         return flight
 
     def _launch(self, job: Job, key: FlightKey) -> Flight:
@@ -401,17 +405,19 @@ class Driver:
     def _flight_key(self, exchange: Exchange) -> FlightKey:
         """Return what this request could share a flight by, as far as it is known what responses vary by."""
         request = exchange.request
-        specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
+        specs = exchange.specs
+        if specs is None:
+            specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
         vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
         distinctions = exchange.route.rules.distinctions
-        cookies = distinctions.cookies.remaining(request.fields.get(b"cookie"))
-        personal = b"authorization" in request.fields or bool(cookies)
+        index = request.fields.index
+        personal = b"authorization" in index or bool(distinctions.cookies.remaining(index.get(b"cookie")))
         return variant_key(exchange.primary, vary, request, distinctions), personal
 
     async def _followed(self, job: Job, flight: Flight) -> bool:
         """Wait for another's request; tell whether the client has been answered by it."""
         exchange = job.exchange
-        landing = await flight.landed
+        landing = await flight.landed()
         match landing:
             case Shared(stored, variant, body, framing):
                 if self._may_share(exchange, stored) and body.joinable:

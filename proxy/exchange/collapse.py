@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
@@ -59,18 +59,39 @@ Landing = Shared | Settled | NotShared | Failed
 class Flight:
     """One request to the origin that others wait for."""
 
-    __slots__ = ("landed", "lease", "primary")
+    __slots__ = ("_landed", "landing", "lease", "primary")
 
     def __init__(self, primary: PrimaryKey) -> None:
         self.primary = primary
-        self.landed: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()
+        self.landing: Landing | None = None
+        """What the head of the response said."""
+        self._landed: asyncio.Future[Landing] | None = None
         self.lease: Lease | None = None
         """What keeps other workers from asking for the same."""
 
+    def join(self) -> None:
+        """Wait for it, too, from now on."""
+        if self._landed is None:
+            self._landed = asyncio.get_running_loop().create_future()
+            if self.landing is not None:
+                self._landed.set_result(self.landing)
+
+    @property
+    def is_joined(self) -> bool:
+        """Tell whether anybody waits, or has waited, for it."""
+        return self._landed is not None
+
+    async def landed(self) -> Landing:
+        """Return what the head of the response says, once it is there."""
+        self.join()
+        return await cast("asyncio.Future[Landing]", self._landed)
+
     def land(self, landing: Landing) -> None:
         """Tell those who wait what the head of the response said."""
-        if not self.landed.done():
-            self.landed.set_result(landing)
+        if self.landing is None:
+            self.landing = landing
+            if self._landed is not None:
+                self._landed.set_result(landing)
 
     def let_go(self) -> None:
         """Let other workers go on: they find what is stored, or ask for themselves."""

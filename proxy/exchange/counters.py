@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.exchange.heaviest import Became, Heaviest, url_of
@@ -50,6 +50,8 @@ NOT_STORED = frozenset(
 )
 """Why a response is not stored to a request that the cache could have answered."""
 _BYPASSES = frozenset(detail.value for detail in BYPASSES)
+#: Looked up: asking an enumeration for it takes two calls.
+_VALUES = {detail: detail.value for detail in Detail}
 _NOT_STORED = frozenset(detail.value for detail in NOT_STORED)
 
 _MOST_UNMEASURED = 61
@@ -195,38 +197,39 @@ class Counters:
         became = _became(entry, word)
         if became.detail is not None:
             self.details[became.detail] += 1
+        url = url_of(entry.request)
+        until_head = entry.duration if entry.first_byte is None else entry.first_byte
         if outcome.hit or outcome.collapsed or outcome.forward_status == 304:
             self.bytes_from_cache += entry.size
         else:
             self.bytes_from_origin += entry.size
         self.collapsed += outcome.collapsed
-        seen = _Seen(url_of(entry.request), became, entry.duration if entry.first_byte is None else entry.first_byte)
         if entry.status != 101:  # a tunnel ends when somebody wants it to
-            self._time(word, entry.duration, seen.until_head)
-        self.busiest.add(seen.url, became, 1, 1, entry.at)
-        self._asked(entry, seen)
+            self._time(word, entry.duration, until_head)
+        self.busiest.add(url, became, 1, 1, entry.at)
+        self._asked(entry, url, became, until_head)
         if self._log is not None:
             self._log(entry)
 
     def asked_behind(self, entry: Entry) -> None:
         """Count what the origin was asked for in the background."""
         first_byte = entry.duration if entry.first_byte is None else entry.first_byte
-        self._asked(entry, _Seen(url_of(entry.request), _became(entry, entry.outcome.word()), first_byte))
+        self._asked(entry, url_of(entry.request), _became(entry, entry.outcome.word()), first_byte)
 
-    def _asked(self, entry: Entry, seen: _Seen) -> None:
+    def _asked(self, entry: Entry, url: bytes, became: Became, until_head: Seconds) -> None:
         outcome = entry.outcome
         self.stored += outcome.stored
         forward = outcome.forward
         if forward is None or outcome.collapsed:
             return
-        detail = seen.became.detail
+        detail = became.detail
         if forward is ForwardReason.METHOD:
             self.bypasses[Detail.METHOD.value] += 1
         elif forward is ForwardReason.BYPASS:
             self.bypasses[detail if detail in _BYPASSES else OTHER] += 1
         elif detail in _NOT_STORED and not outcome.stored:
             self.not_stored[detail] += 1
-        self.costliest.add(seen.url, seen.became, seen.until_head, 1, entry.at)
+        self.costliest.add(url, became, until_head, 1, entry.at)
 
     def _time(self, word: str, took: Seconds, first_byte: Seconds, times: int = 1) -> None:
         timed = self._timed.get(word)
@@ -254,21 +257,13 @@ class Counters:
         self.rejected[status] += 1
 
 
-class _Seen(NamedTuple):
-    """What the lists of URLs are told of an exchange."""
-
-    url: bytes
-    became: Became
-    until_head: Seconds
-
-
 def _hits(route: Counted) -> Counter[Key]:
     return Counter({(route.site, route.name, *key, "hit"): count for key, count in route.hits.items()})
 
 
 def _became(entry: Entry, word: str) -> Became:
     detail = entry.outcome.detail
-    return Became(entry.site, entry.route, word, None if detail is None else detail.value, entry.status)
+    return Became(entry.site, entry.route, word, None if detail is None else _VALUES[detail], entry.status)
 
 
 class _Timed:

@@ -21,7 +21,7 @@ from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
-from proxy.message.framing import Length, UntilClose
+from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.cookies import without_ignored
@@ -384,10 +384,16 @@ class Fetcher:
             outcome.detail = why
         rules = exchange.route.rules
         fields = spent_fields(passed_on(response, now, rules.hidden), response, rules, now)
-        passing = unstored(response, head_of(response, fields), now)
+        head = head_of(response, fields)
+        evaluate = job.whole and has_preconditions(exchange.request)
+        whole = answer.body.whole if isinstance(answer.framing, Length | NoBody) and not evaluate else None
+        if whole is not None:
+            self._replies.passed(exchange, response.status, head, whole, outcome)
+            return
+        passing = unstored(response, head, now)
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
-        self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=job.whole)
+        self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=evaluate)
 
     def _tunnel(self, job: Job, answer: Answer) -> None:
         exchange = job.exchange
@@ -408,7 +414,7 @@ class Fetcher:
         if flight is None or job.key is None:
             return
         flight.land(NotShared())
-        if not isinstance(flight.landed.result(), Shared):
+        if not isinstance(flight.landing, Shared):
             self._flights.close(job.key, flight)
             flight.let_go()
 
@@ -432,7 +438,7 @@ def _patch(job: Job, answer: Answer) -> None:
 def _let_go(job: Job, answer: Answer, error: Exception) -> None:
     """After a fault of ours, let nobody wait for what comes of this answer: neither who joined nor the connection."""
     answer.body.abandon()
-    landing = job.flight.landed.result() if job.flight is not None and job.flight.landed.done() else None
+    landing = None if job.flight is None else job.flight.landing
     if isinstance(landing, Shared) and not landing.body.ended:
         landing.body.fail(error)
 

@@ -22,7 +22,7 @@ from proxy.policy.multipart import BOUNDARY_SIZE, Pieces
 from proxy.policy.parts import cut
 from proxy.policy.preconditions import WHOLE, NotModified, Parts, has_preconditions, wanted
 from proxy.policy.stored import StoredResponse
-from proxy.storage.responses import Responses
+from proxy.storage.responses import Responses, VarySpecs
 
 #: Parts up to this size are copied, so that a response leaves in one call.
 _JOINED = 64 * 1024
@@ -48,6 +48,8 @@ class Exchange:
     """When the head of a response was sent whose body came later."""
     vary: tuple[bytes, ...] | None = None
     """What the responses vary by, as learnt from a flight that was not for this request."""
+    specs: VarySpecs | None = None
+    """What the stored responses of its resource vary by; None where that was not looked up for what is done now."""
     storing: Responses | None = None
     """Where the answer of the origin is stored: as it was when the origin was asked."""
 
@@ -112,6 +114,27 @@ class Replies:
         client.begin(stored.head + lines, framing)
         body.join(client, lambda size: self.count(exchange, stored.status, outcome, size))
         client.flush()
+
+    def whole(
+        self, exchange: Exchange, stored: StoredResponse, body: bytes, outcome: Outcome, *, aged: bool = False
+    ) -> None:
+        """Answer a request without preconditions with a response that came whole; ``stored`` has its head and terms."""
+        client = exchange.client
+        if client.gone:
+            self.count(exchange, stored.status, outcome, 0)
+            return
+        self.count(exchange, stored.status, outcome, len(body))
+        age = b"Age: %d\r\n" % stored.terms.age(self._clock()) if aged else b""
+        client.respond(stored.head, b"%b%b\r\n" % (age, _status(exchange, outcome)), body)
+
+    def passed(self, exchange: Exchange, status: int, head: bytes, body: bytes, outcome: Outcome) -> None:
+        """Answer with a response that came whole, and is not stored, as it is."""
+        client = exchange.client
+        if client.gone:
+            self.count(exchange, status, outcome, 0)
+            return
+        self.count(exchange, status, outcome, len(body))
+        client.respond(head, _status(exchange, outcome) + b"\r\n", body)
 
     def error(self, exchange: Exchange, status: int, outcome: Outcome) -> None:
         """Answer with an error of our own, and its reason."""

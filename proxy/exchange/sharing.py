@@ -14,10 +14,13 @@ from proxy.exchange.passing import head_of, length_line, passed_on
 from proxy.exchange.replies import Replies
 from proxy.message.fields import serialise
 from proxy.message.framing import Chunked, Framing, Length
+from proxy.message.heads import Response
 from proxy.message.stream import Sink
+from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Store, Unkept
 from proxy.policy.key import variant_key
 from proxy.policy.partial import Received, stands_alone
+from proxy.policy.preconditions import has_preconditions
 from proxy.policy.ranges import stated_extent
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import site_fields, without
@@ -59,6 +62,8 @@ class Sharing:
 
         ``part`` is what is stored of its body, and then only the rest of it comes.
         """
+        if part is None and self._shared_with_nobody(job, answer, pending, retention):
+            return
         exchange = job.exchange
         response = answer.response
         framing = answer.framing if part is None else Length(part.complete_size)
@@ -70,17 +75,28 @@ class Sharing:
         body = Body(answer.body, exchange.route.rules.stored_body, ended)
         self.keeping += 1
         self._land(job, pending, body, framing)
-        outcome = job.outcome()
-        outcome.forward_status = response.status
-        # RFC 9211 §2.5: said with the head, before the body is there; a storage that is known to fail is not praised.
-        stands = pending.extent is None or stands_alone(exchange.request)
-        outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
-        outcome.ttl = int(pending.terms.lifetime - pending.terms.age(job.times[1]))
+        outcome = _outcome(job, response, pending)
         answer.body.attach(body if part is None else _around(body, part))
-        sent = pending
-        if job.own:
-            sent = StoredResponse(pending.status, pending.head + serialise(job.own), b"", pending.terms, pending.extent)
+        sent = _sent(job, pending)
         self._replies.stream(exchange, sent, body, framing, outcome, aged=b"age" in response.fields)
+
+    def _shared_with_nobody(self, job: Job, answer: Answer, pending: StoredResponse, retention: Seconds) -> bool:
+        """Store and answer with what came whole, in one go, where nobody waits for it but this client."""
+        exchange, flight = job.exchange, job.flight
+        whole = answer.body.whole if isinstance(answer.framing, Length) else None
+        if whole is None or len(whole) > exchange.route.rules.stored_body or has_preconditions(exchange.request):
+            return False
+        if flight is not None and flight.is_joined:
+            return False
+        if job.key is not None:
+            self._flights.forget_uncacheable(job.key)
+        outcome = _outcome(job, answer.response, pending)
+        received = Received(exchange.request, answer.response, job.times, pending, retention)
+        self.keeping += 1
+        # First stored, then sent: whoever has read the last byte may ask again and is entitled to a hit.
+        self._ended(job, received, answer.framing, whole, len(whole))
+        self._replies.whole(exchange, _sent(job, pending), whole, outcome, aged=b"age" in answer.response.fields)
+        return True
 
     def _land(self, job: Job, pending: StoredResponse, body: Body, framing: Framing) -> None:
         """Let those who wait for this have it, too."""
@@ -125,6 +141,24 @@ class Sharing:
         head = pending.head + length_line(whole) if isinstance(framing, Chunked) else pending.head
         stored = StoredResponse(pending.status, head, whole, pending.terms, pending.extent, pending.tags)
         keep(exchange, replace(received, stored=stored), self._flights, self._clock())
+
+
+def _outcome(job: Job, response: Response, pending: StoredResponse) -> Outcome:
+    exchange = job.exchange
+    outcome = job.outcome()
+    outcome.forward_status = response.status
+    # RFC 9211 §2.5: said with the head, before the body is there; a storage that is known to fail is not praised.
+    stands = pending.extent is None or stands_alone(exchange.request)
+    outcome.stored = stands and not exchange.storage_failed and exchange.route.responses.accepts(exchange.primary)
+    outcome.ttl = int(pending.terms.lifetime - pending.terms.age(job.times[1]))
+    return outcome
+
+
+def _sent(job: Job, pending: StoredResponse) -> StoredResponse:
+    """Return what the client of this exchange gets, with the fields that are for it alone."""
+    if not job.own:
+        return pending
+    return StoredResponse(pending.status, pending.head + serialise(job.own), b"", pending.terms, pending.extent)
 
 
 def _around(body: Body, part: StoredResponse) -> Sink:

@@ -10,6 +10,8 @@ from proxy.policy.key import PrimaryKey, page_name
 NAME = b"sitecache"
 
 _FORWARD = {reason: b"fwd=" + reason.value.encode() for reason in ForwardReason}
+#: Looked up: asking an enumeration for it takes two calls.
+_WORD = {reason: reason.value for reason in ForwardReason}
 _DETAIL = {detail: b"detail=" + detail.value.encode() for detail in Detail}
 
 
@@ -36,7 +38,7 @@ class Outcome:
             return "purge"
         if self.hit:
             return "hit" if self.detail is None else "hit-stale"
-        return "refused" if self.forward is None else self.forward.value
+        return "refused" if self.forward is None else _WORD[self.forward]
 
 
 def cache_status(outcome: Outcome, key: PrimaryKey | None = None) -> bytes:

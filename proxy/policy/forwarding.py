@@ -43,6 +43,9 @@ _COMMON_OR_OVERRIDES = _COMMON | _METHOD_OVERRIDES
 #: Bytes of a Host that is worth remembering: a client may send a long one with each request.
 _LONGEST_REMEMBERED = 255
 
+#: How we stand in Via, by the minor version of HTTP in which a message came (§7.6.3).
+_VIA = (b"1.0 sitecache", b"1.1 sitecache")
+
 PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".split())
 """What is left out when a response is fetched to be stored; the client's own are answered from it."""
 
@@ -74,7 +77,7 @@ def request_fields(request: Request, *, without: frozenset[bytes] = frozenset())
             field for name, field in lowered if name not in dropped and (name in kept or not is_about_forwarding(name))
         ]
     via = request.fields.index.get(b"via")
-    raw.append((b"Via", _after(via, b"1.%d sitecache" % request.minor)))
+    raw.append((b"Via", _after(via, _VIA[request.minor])))
     raw.extend(_forwarded(request))
     return raw
 
@@ -133,7 +136,9 @@ def _named_by(connection: bytes) -> frozenset[bytes]:
 
 def response_fields(fields: Fields, minor: int = 1) -> list[RawField]:
     """Return the fields of a response to pass on, with what we say of ourselves; it came in HTTP/1.minor (§7.6.3)."""
-    return [*end_to_end(fields), (b"Via", b"1.%d sitecache" % minor)]
+    passed = end_to_end(fields)
+    passed.append((b"Via", _VIA[minor]))
+    return passed
 
 
 def trusted_scheme(fields: Fields) -> bytes | None:

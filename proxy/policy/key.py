@@ -135,6 +135,8 @@ def variant_key(primary: PrimaryKey, vary: Sequence[bytes], request: Request, di
 
     A field that is absent and one that is empty differ. ``cookie:NAME`` among the fields is that one cookie.
     """
+    if not vary:
+        return VariantKey(primary)
     parts = [primary]
     for name in vary:
         value = varied_value(name, request, distinctions)

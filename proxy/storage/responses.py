@@ -168,6 +168,7 @@ class MemoryResponses(Immediate):
         self._log = PurgeLog() if log is None else log
         self._begun: int | None = None
         """What is stored is valid after the purge with this number, and the ones before; None: after all of them."""
+        self._latest_begun: tuple[int, MemoryResponses] | None = None
         self._kept = memory.kept
         self._distinctions = distinctions
         self._max_variants = max_variants
@@ -291,9 +292,12 @@ class MemoryResponses(Immediate):
 
     def begun(self) -> MemoryResponses:
         """Return the same for what the origin is asked for now: what is purged from now on is not stored by it."""
-        begun = MemoryResponses(self._memory, self._distinctions, self._max_variants, self._log)
-        begun._begun = self._log.number
-        return begun
+        number, begun = self._log.number, self._latest_begun
+        if begun is None or begun[0] != number:
+            same = MemoryResponses(self._memory, self._distinctions, self._max_variants, self._log)
+            same._begun = number
+            begun = self._latest_begun = number, same
+        return begun[1]
 
     def accepts(self, primary: PrimaryKey) -> bool:
         """Memory always does."""

@@ -66,6 +66,17 @@ class ResponseBody:
         if connection is not None:
             connection.abandon_body()
 
+    @property
+    def whole(self) -> bytes | None:
+        """Return all of it, where it has come already and nobody has taken it; None otherwise, or with trailers."""
+        if self._ended is None or self._sink is not None:
+            return None
+        trailers, error = self._ended
+        if trailers or error is not None:
+            return None
+        held = self._held
+        return held[0] if len(held) == 1 else b"".join(held)
+
     # The connection's side.
 
     def give(self, data: bytes) -> None:
