@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.exchange.body import Before, Body
@@ -140,7 +139,8 @@ class Sharing:
         pending = received.stored
         head = pending.head + length_line(whole) if isinstance(framing, Chunked) else pending.head
         stored = StoredResponse(pending.status, head, whole, pending.terms, pending.extent, pending.tags)
-        keep(exchange, replace(received, stored=stored), self._flights, self._clock())
+        kept = Received(received.request, received.response, received.times, stored, received.retention)
+        keep(exchange, kept, self._flights, self._clock())
 
 
 def _outcome(job: Job, response: Response, pending: StoredResponse) -> Outcome:

@@ -19,9 +19,9 @@ from proxy.policy.validators import share_strong, strong_tag
 _OF_THE_MESSAGE = (b"content-length", b"content-range", b"content-digest", b"content-md5")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received:
-    """A response that may be stored, all of whose content has come."""
+    """A response that may be stored, all of whose content has come. Slotted and not frozen: one for each (STYLE 8)."""
 
     request: Request
     response: Response

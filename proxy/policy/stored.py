@@ -129,14 +129,16 @@ class StoredResponse(Struct, eq=False, gc=False):
     def size(self) -> Bytes:
         """Return the memory it takes, its objects' overhead included."""
         terms = self.terms
-        return Bytes(
-            getsizeof(self.head)
-            + getsizeof(self.body)
-            + _FIXED
-            + sum(getsizeof(part) for part in (terms.etag, terms.last_modified) if part is not None)
-            + sum(getsizeof(name) for name in terms.vary)
-            + (getsizeof(self.tags) + sum(map(getsizeof, self.tags)) if self.tags else 0)
-        )
+        size = getsizeof(self.head) + getsizeof(self.body) + _FIXED
+        if terms.etag is not None:
+            size += getsizeof(terms.etag)
+        if terms.last_modified is not None:
+            size += getsizeof(terms.last_modified)
+        if terms.vary:
+            size += sum(map(getsizeof, terms.vary))
+        if self.tags:
+            size += getsizeof(self.tags) + sum(map(getsizeof, self.tags))
+        return Bytes(size)
 
 
 #: The object (104), its terms (112), two numbers (64), what the allocator adds, and half a tail: not each was used yet.
