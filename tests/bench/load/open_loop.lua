@@ -25,6 +25,7 @@ local port, path, rate = tonumber(arg[1]), arg[2], tonumber(arg[3])
 local seconds, connections = tonumber(arg[4]), tonumber(arg[5])
 local LONGEST = 1000000 -- microseconds; what takes longer counts as this long
 local EAGAIN, GIVE_UP = 11, 5
+local WARM_UP = 10 -- requests for each connection
 
 local time = ffi.new("struct timespec")
 local function now()
@@ -117,21 +118,30 @@ local function send_what_is_due(started, at, total)
    end
 end
 
-local total = math.floor(rate * seconds)
 local events = ffi.new("struct epoll_event[?]", connections)
-local started = now()
-local at, give_up = started, started + seconds + GIVE_UP
-while answered < total do
-   send_what_is_due(started, at, total)
-   -- It never sleeps: a generator that wakes up late would be measured.
-   local ready = C.epoll_wait(epoll, events, connections, 0)
-   for index = 0, ready - 1 do read(tonumber(events[index].data)) end
-   at = now()
-   if at > give_up then
-      failed.timeout = total - answered
-      break
+local started, at
+local function send_all(total, give_up)
+   sent, answered, received = 0, 0, 0
+   started = now()
+   at = started
+   while answered < total do
+      send_what_is_due(started, at, total)
+      -- It never sleeps: a generator that wakes up late would be measured.
+      local ready = C.epoll_wait(epoll, events, connections, 0)
+      for index = 0, ready - 1 do read(tonumber(events[index].data)) end
+      at = now()
+      if at > started + give_up then
+         failed.timeout = total - answered
+         break
+      end
    end
 end
+
+-- Connections are made once and used for a long time: each has had some answers before anything is measured.
+send_all(WARM_UP * connections, GIVE_UP)
+latencies, delays = new_histogram(), new_histogram()
+local total = math.floor(rate * seconds)
+send_all(total, seconds + GIVE_UP)
 
 local function percentile(histogram, count, part)
    local wanted, seen = math.ceil(count * part), 0
