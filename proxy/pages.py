@@ -151,8 +151,9 @@ class Pages:
             tier.hear(message)
 
     def _shared(self, cache: CacheConfig, backend: SharedMemoryCache) -> SharedResponses:
-        variants = self._config.limits.variants
-        return SharedResponses(backend.store, partial(page_key, cache), self.distinctions, variants, self._clock)
+        variants, workers = self._config.limits.variants, self._config.workers
+        make_key = partial(page_key, cache)
+        return SharedResponses(backend.store, make_key, self.distinctions, variants, self._clock, workers)
 
     def _taken_over(self, alias: str, terms: tuple[object, ...]) -> Opened | None:
         held = () if self._former is None else self._former.held

@@ -26,8 +26,11 @@ def shared(value: Shared) -> Shared:
 # process for as long (0.2 to 0.6 s with 100,000 of them). Nothing in them may ever refer to what refers to them.
 
 
-class Terms(Struct, frozen=True, gc=False):
-    """What a response said about its own reuse, read once, when it came."""
+class Terms(Struct, frozen=True, gc=False, array_like=True):
+    """What a response said about its own reuse, read once, when it came.
+
+    Where they are written they stand in this order: what comes new goes behind the others, and has a default.
+    """
 
     born: UnixTime
     """When it was, by all we know, generated: the time of reception less its age then (RFC 9111 §4.2.3)."""

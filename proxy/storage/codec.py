@@ -24,8 +24,8 @@ from proxy.policy.purging import Kind, Purge, Rule
 from proxy.policy.ranges import Extent
 from proxy.policy.stored import StoredResponse, Terms
 
-_FORM = b"scp4"
-"""Sitecache page, form 4; what changes the form changes the number, and older ones become misses."""
+_FORM = b"scp5"
+"""Sitecache page, form 5; what changes the form changes the number, and older ones become misses."""
 _SUM = struct.Struct(">I")
 _SIZES = struct.Struct(">III")
 _START = len(_FORM) + _SUM.size
@@ -96,8 +96,8 @@ Record = StoredResponse | VaryIndex | Variant | GroupMark | PurgeNote
 
 
 # What stands in a record beside its head and body: MessagePack, read in C and with the types that are written here. A
-# hit reads one (0.4 us, where JSON and the same checks in Python took 7). Terms are written with their names, so that
-# one that an older version did not know has its default.
+# hit reads one (0.4 us, where JSON and the same checks in Python took 7). Terms are written in their order, for their
+# names would be 127 bytes of each page; the last ones, which an older version did not know, have defaults.
 
 
 class _Page(Struct, tag=0, array_like=True, frozen=True, gc=False):

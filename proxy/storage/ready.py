@@ -23,10 +23,11 @@ from proxy.storage.numbers import Failure, Numbers
 from proxy.storage.responses import NotAtHand
 from proxy.storage.shared_storing import Place
 
-#: The share of MAX_BYTES that each worker may keep in its form for sending, and the bounds of that.
+#: The share of MAX_BYTES that all workers together may keep in its form for sending, and the most that it may be.
 _SHARE = 16
+_MOST = 16 * 2**20
+#: One worker may keep so much, however many there are.
 _LEAST = 2 * 2**20
-_MOST = 64 * 2**20
 #: What a record takes beside itself in that memory.
 _KNOWN_BYTES = 120
 
@@ -54,9 +55,9 @@ class Known(Struct, eq=False, gc=False):
     """What the marks said of purges when it was found valid."""
 
 
-def ready_bytes(most: int) -> Bytes:
-    """Return how much of a cache of this size each worker may keep in its form for sending."""
-    return Bytes(min(max(most // _SHARE, _LEAST), _MOST))
+def ready_bytes(most: int, workers: int) -> Bytes:
+    """Return how much of a cache of this size each of so many workers may keep in its form for sending."""
+    return Bytes(max(min(most // _SHARE, _MOST) // workers, _LEAST))
 
 
 class Ready:
@@ -69,12 +70,16 @@ class Ready:
         make_key: Callable[[bytes], str],
         clock: Callable[[], UnixTime],
         numbers: Numbers,
+        workers: int,
     ) -> None:
-        """``make_key`` makes the key of the cache for one of ours; what ``later`` has comes before what lies there."""
+        """``make_key`` makes the key of the cache for one of ours; what ``later`` has comes before what lies there.
+
+        As many ``workers`` keep records of it ready.
+        """
         self._store = store
         self._later = later
         self._make_key = make_key
-        self._memory = PageMemory(clock, max_bytes=ready_bytes(store.limits.max_bytes or 0))
+        self._memory = PageMemory(clock, max_bytes=ready_bytes(store.limits.max_bytes or 0, workers))
         self.kept = self._memory.kept
         """For those who look at every hit."""
         self.serials = store.file.marks.serials

@@ -56,8 +56,9 @@ class SharedResponses(Immediate):
         distinctions: Distinctions,
         max_variants: int,
         clock: Callable[[], UnixTime],
+        workers: int = 1,
     ) -> None:
-        """``make_key`` makes the key of the cache for one of ours."""
+        """``make_key`` makes the key of the cache for one of ours; as many ``workers`` as these share it."""
         self._store = store
         self.leases = store.leases
         self._distinctions = distinctions
@@ -65,7 +66,7 @@ class SharedResponses(Immediate):
         self._numbers = Numbers()
         self._later = Later(store, self._numbers)
         self._waiting = self._later.waiting
-        self._ready = Ready(store, self._later, make_key, clock, self._numbers)
+        self._ready = Ready(store, self._later, make_key, clock, self._numbers, workers)
         self._peek = self._ready.peek
         self._kept = self._ready.kept
         self._serials = self._ready.serials

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec import Struct
+
 from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey
 from proxy.policy.stored import StoredResponse
@@ -22,8 +24,7 @@ from proxy.storage.slots import slot_key, with_variant
 _FOREVER = UnixTime(float("inf"))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False):
     """Where a record lies."""
 
     key: Key

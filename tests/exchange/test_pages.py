@@ -6,11 +6,17 @@ import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
 
+import pytest
+
 from proxy.config.load import load
+from proxy.config.model import CacheConfig, Config, SharedOptions
+from proxy.config.units import Bytes, UnixTime
 from proxy.pages import Pages
+from proxy.policy.key import PrimaryKey
 from proxy.sites import Parts, distinctions_of, sites_of
 from proxy.storage.backends.locmem import LocMemCache
 from tests.exchange.making import Clock, Origin, request
+from tests.storage.test_responses import LATER, asking, stored
 
 SETTINGS = """
 upstream: http://127.0.0.1:1
@@ -77,3 +83,22 @@ async def test_each_cache_is_opened_and_closed_once(tmp_path: Path) -> None:
     await pages.close()
     await asyncio.gather(*tasks)
     assert (Counted.opened, Counted.closed) == (1, 1)
+
+
+@pytest.mark.parametrize(("workers", "ready"), [(1, 20), (2, 10)])
+async def test_workers_that_share_a_cache_share_what_they_have_ready(tmp_path: Path, workers: int, ready: int) -> None:
+    options = SharedOptions(MAX_BYTES=Bytes(64 * 2**20))
+    shared = CacheConfig("shared", LOCATION=str(tmp_path / "cache"), OPTIONS=options)
+    config = Config(workers=workers, CACHES={"default": shared})
+    now = UnixTime(1000.0)
+    pages = Pages(config, distinctions_of(config), Clock(), asyncio.get_running_loop().time, lambda _: None)
+    responses = pages.of("default")
+    kept = {PrimaryKey(b"%d" % number): stored(b"%d" % number * 100_000) for number in range(10, 30)}
+    for primary, response in kept.items():
+        assert responses.store(primary, asking(), response, LATER, now)
+    # What is not ready is read again, and is another object then.
+    found = {primary: responses.select(primary, asking(), now) for primary in reversed(kept)}
+    assert sum(found[primary] is response for primary, response in kept.items()) == ready
+    assert [found[primary].body for primary in kept] == [response.body for response in kept.values()]
+    await pages.finish()
+    await pages.close()

@@ -90,10 +90,11 @@ def test_a_record_without_an_extent_is_a_complete_response() -> None:
 def test_what_an_older_version_did_not_know_is_not_so(name: str) -> None:
     before, meta, behind = inside(encode(KEY, stored(b"a page")))
     terms = meta[TERMS]
-    assert isinstance(terms, dict)
-    terms[name] = True
+    assert isinstance(terms, list)
+    place = IN_ORDER.index(name)
+    terms[place] = True
     marked = decode(KEY, composed(before, meta, behind))
-    del terms[name]
+    del terms[place:]
     plainly = decode(KEY, composed(before, meta, behind))
     assert isinstance(marked, StoredResponse)
     assert isinstance(plainly, StoredResponse)
@@ -115,6 +116,11 @@ def test_tags_are_read_as_they_were_written() -> None:
 @example(b"[" * 100_000)
 def test_tags_that_say_anything_are_whole_or_none(data: bytes) -> None:
     assert all(isinstance(one, Tagged) for one in read_tags(data))
+
+
+def test_the_names_of_the_terms_take_no_room() -> None:
+    written = encode(KEY, stored(b"a page"))
+    assert [name for name in IN_ORDER if name.encode() in written] == []
 
 
 @pytest.mark.parametrize("record", BY_NAME)
@@ -150,7 +156,7 @@ def test_a_record_that_was_changed_is_damaged(mutation: tuple[bytes, bytes]) -> 
 
 def sealed(rest: bytes) -> bytes:
     """Return a record with this inside, and the checksum that belongs to it: somebody knows how they are written."""
-    return b"scp4" + crc32(rest).to_bytes(4) + rest
+    return b"scp5" + crc32(rest).to_bytes(4) + rest
 
 
 @given(st.binary(max_size=80))
@@ -159,8 +165,9 @@ def test_a_checksum_that_is_right_makes_no_record(rest: bytes) -> None:
         decode(KEY, sealed(rest))
 
 
-#: Where the terms stand in what describes a response.
+#: Where the terms stand in what describes a response, and in which order.
 TERMS = 2
+IN_ORDER = tuple(Terms.__annotations__)
 
 
 def inside(data: bytes) -> tuple[bytes, list[object], bytes]:
@@ -175,7 +182,7 @@ def composed(key: bytes, meta: object, behind: bytes) -> bytes:
     return sealed(len(key).to_bytes(4) + len(said).to_bytes(4) + (0).to_bytes(4) + key + said + behind)
 
 
-PLACES = st.integers(0, 5) | st.sampled_from(sorted(Terms.__annotations__))
+PLACES = st.integers(0, 5) | st.sampled_from(IN_ORDER)
 SAYABLE = VALUES | st.binary(max_size=5)
 
 
@@ -193,7 +200,7 @@ def test_a_description_that_says_anything_gives_a_whole_record_or_none(
     if isinstance(place, int):
         meta[place:] = [value, *meta[place + 1 :]]
     elif isinstance(record, StoredResponse | Variant):
-        meta[TERMS][place] = value  # type: ignore[index]  # they are a mapping
+        meta[TERMS][IN_ORDER.index(place)] = value  # type: ignore[index]  # they are a list
     try:
         data = composed(key, meta, behind)
     except OverflowError:

@@ -17,6 +17,7 @@ from proxy.storage.backends.limits import Limits
 from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.backends.shared_marks import bucket_of
 from proxy.storage.backends.shared_record import Kind, name_of
+from proxy.storage.ready import ready_bytes
 from proxy.storage.remote import page_key
 from proxy.storage.responses import NotAtHand
 from proxy.storage.shared import SharedResponses
@@ -74,6 +75,21 @@ def test_a_hit_is_the_same_object_until_something_changes(workers: Workers) -> N
     assert workers.second.select(PAGE, asking(), NOW) is selected
     put(workers.first, stored(b"one"))
     assert workers.second.select(PAGE, asking(), NOW) is not selected
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "workers", "ready"),
+    [
+        pytest.param(256, 1, 16, id="a-sixteenth"),
+        pytest.param(1024, 1, 16, id="at-most"),
+        pytest.param(1024, 2, 8, id="shared-by-two"),
+        pytest.param(128, 2, 4, id="a-sixteenth-shared-by-two"),
+        pytest.param(1024, 64, 2, id="each-at-least"),
+        pytest.param(4, 1, 2, id="a-small-one-at-least"),
+    ],
+)
+def test_what_all_have_ready_is_a_small_part_of_the_cache(megabytes: int, workers: int, ready: int) -> None:
+    assert ready_bytes(megabytes * 2**20, workers) == ready * 2**20
 
 
 def test_what_has_ended_is_not_there(workers: Workers) -> None:

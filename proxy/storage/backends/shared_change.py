@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import lmdb
+from msgspec.structs import replace
 
 from proxy.config.units import UnixTime
 from proxy.errors import StorageError

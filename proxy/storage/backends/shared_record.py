@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
 from zlib import crc32
+
+from msgspec import Struct
 
 from proxy.config.units import UnixTime
 
@@ -41,8 +42,12 @@ class Queue(IntEnum):
     USED = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+# By their numbers: to call the class takes 0.2 us more, and each page that is read has one of each.
+_KINDS = tuple(Kind)
+_QUEUES = tuple(Queue)
+
+
+class Entry(Struct, frozen=True, gc=False):
     """What is known of a value without the value."""
 
     kind: Kind
@@ -91,8 +96,10 @@ def unpack(record: bytes | memoryview) -> tuple[Entry, bytes]:
     try:
         kind, queue, length, serial, place, until, size, checksum = _HEAD.unpack_from(record)
         end = _HEAD.size + length
-        entry = Entry(Kind(kind), Queue(queue), serial, place, until, size, checksum, bytes(record[_HEAD.size : end]))
-    except (struct.error, ValueError) as error:
+        entry = Entry(
+            _KINDS[kind], _QUEUES[queue], serial, place, until, size, checksum, bytes(record[_HEAD.size : end])
+        )
+    except (struct.error, IndexError) as error:
         raise BrokenValueError(str(error)) from error
     value = bytes(record[end:])
     if len(entry.key) != length or len(value) != (size if is_inline(size) else 0):

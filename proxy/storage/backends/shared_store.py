@@ -12,12 +12,12 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 import lmdb
+from msgspec import Struct
 
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.errors import StorageError
@@ -61,8 +61,7 @@ AHEAD = STEP * 4096
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True, gc=False):
     """A value that was found."""
 
     entry: Entry
@@ -70,8 +69,7 @@ class Read:
     """None: it was not to be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(Struct, frozen=True, gc=False):
     """Values of which only the entry is wanted."""
 
     serial: int = -1
