@@ -10,6 +10,7 @@ from proxy.message.heads import Request
 from proxy.policy.multipart import Pieces, media_type, multipart
 from proxy.policy.preconditions import (
     NOT_MODIFIED,
+    WHOLE,
     NotModified,
     Parts,
     Unsatisfiable,
@@ -42,8 +43,11 @@ def at_once(request: Request, stored: StoredResponse, now: UnixTime) -> tuple[in
     index = request.fields.index
     # As has_preconditions does, without a call: this is on the way of every hit.
     if b"if-none-match" not in index and b"range" not in index and b"if-modified-since" not in index:
+        part: Wanted = WHOLE
+    else:
+        part = at_a_glance(request, stored) or wanted(request, stored, stored.complete_size, now)
+    if part is WHOLE:
         return stored.status, stored.head, stored.body if request.method == b"GET" else b""
-    part = at_a_glance(request, stored) or wanted(request, stored, stored.complete_size, now)
     if part is NOT_MODIFIED:
         return 304, _not_modified(stored.head), b""
     if type(part) is not Part or (size := part.size) > _SMALL:
@@ -76,13 +80,8 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
 
 
 def _head_of(stored: StoredResponse, part: Part, size: int) -> bytes:
-    return b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n" % (
-        _partial(stored.head),
-        part.first,
-        part.last,
-        stored.complete_size,
-        size,
-    )
+    said = part.first, part.last, stored.complete_size, size
+    return b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n" % (_partial(stored.head), *said)
 
 
 def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -> tuple[bytes, Pieces]:
