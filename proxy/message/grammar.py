@@ -6,6 +6,7 @@ import calendar
 import re
 from collections.abc import Iterator
 from email.utils import formatdate
+from functools import lru_cache
 
 from proxy.config.units import UnixTime
 
@@ -32,6 +33,8 @@ _DATES = (
     ),
     re.compile(_DAY + rb" (?P<month>[A-Z]{3}) (?P<day>[ \d]\d) " + _CLOCK + rb" (?P<year>\d{4})", re.IGNORECASE),
 )
+#: Bytes of an IMF-fixdate, which no other form of a date has.
+_FIXDATE = 29
 _YEAR = 31556952
 """The mean length of a year in seconds."""
 
@@ -84,11 +87,20 @@ def parse_date(value: bytes, now: UnixTime) -> UnixTime | None:
 
     ``now`` decides the century of a two-digit year: one more than fifty years ahead is in the past.
     """
-    for form in _DATES:
+    if len(value) == _FIXDATE:
+        return _fixdate(value)
+    for form in _DATES[1:]:
         matched = form.fullmatch(value)
         if matched is not None:
             return _moment(matched, now)
     return None
+
+
+@lru_cache(maxsize=1024)
+def _fixdate(value: bytes) -> UnixTime | None:
+    """Read the form that all send today: it says its century, and the same dates come again and again."""
+    matched = _DATES[0].fullmatch(value)
+    return None if matched is None else _moment(matched, UnixTime(0))
 
 
 def _moment(matched: re.Match[bytes], now: UnixTime) -> UnixTime | None:

@@ -50,7 +50,7 @@ def at_once(request: Request, stored: StoredResponse, now: UnixTime) -> tuple[in
         return stored.status, stored.head, stored.body if request.method == b"GET" else b""
     if part is NOT_MODIFIED:
         return 304, _not_modified(stored.head), b""
-    if type(part) is not Part or (size := part.size) > _SMALL:
+    if type(part) is not Part or (size := part.last + 1 - part.first) > _SMALL:
         return None
     first = _place(stored, part)
     return 206, _head_of(stored, part, size), stored.body[first : first + size]
@@ -80,8 +80,9 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
 
 
 def _head_of(stored: StoredResponse, part: Part, size: int) -> bytes:
-    said = part.first, part.last, stored.complete_size, size
-    return b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n" % (_partial(stored.head), *said)
+    lines, complete = _partial(stored.head), stored.complete_size
+    extent = b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
+    return extent % (lines, part.first, part.last, complete, size)
 
 
 def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -> tuple[bytes, Pieces]:

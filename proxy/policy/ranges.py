@@ -10,7 +10,7 @@ from proxy.message.heads import Response
 
 _UNIT = re.compile(rb"bytes=[ \t]*", re.IGNORECASE)
 _SPEC = re.compile(rb"(\d*)-(\d*)")
-_ONE = re.compile(rb"bytes=(\d{1,18})-(\d{0,18})")
+_ONE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 _CONTENT_RANGE = re.compile(rb"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 
 #: §14.2, §17.15: who asks for more ranges than this at once gets the whole, which costs us less than finding them.
@@ -80,7 +80,7 @@ def stated_extent(response: Response) -> Extent | None:
 
 
 def one_range(value: bytes, size: int) -> Part | None:
-    """Return the one part that a Range names as nearly all do, from a first byte on; None: ask ``byte_ranges``.
+    """Return the one part that a Range names as nearly all do; None: ask ``byte_ranges``.
 
     A twentieth of what that takes: most of a hit of a range was the reading of it (tests/bench/wire.py).
     """
@@ -88,10 +88,15 @@ def one_range(value: bytes, size: int) -> Part | None:
     if matched is None:
         return None
     named_first, named_last = matched.groups()
-    first = int(named_first)
-    last = int(named_last) if named_last else size
-    if last >= size:
-        last = size - 1
+    last = size - 1
+    if named_first:
+        first = int(named_first)
+        if named_last and (end := int(named_last)) < size:
+            last = end
+    elif named_last:
+        first = max(0, size - int(named_last))
+    else:
+        return None
     return Part(first, last) if first <= last else None
 
 

@@ -337,7 +337,8 @@ TAGGED = stored(FRESH, 'ETag: "a"')
         pytest.param(partial(0, 4, 'ETag: "a"'), ['If-None-Match: "a"'], None, id="a-part"),
         pytest.param(partial(0, 4), ["Range: bytes=0-4"], None, id="a-range-of-a-part"),
         pytest.param(TAGGED, ["Range: bytes=1-4"], Part(1, 4), id="a-range"),
-        pytest.param(TAGGED, ["Range: bytes=-4"], None, id="a-suffix"),
+        pytest.param(TAGGED, ["Range: bytes=-4"], Part(6, 9), id="a-suffix"),
+        pytest.param(TAGGED, ["Range: bytes=1-2,8-9"], None, id="two-ranges"),
         pytest.param(TAGGED, ["Range: bytes=1-4", 'If-Range: "b"'], None, id="a-range-of-another"),
         pytest.param(
             TAGGED, ["Range: bytes=1-4", f"If-Modified-Since: {NOW_DATE}"], None, id="a-range-unless-unmodified"
