@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence, Sized
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from typing import cast
 from urllib.parse import quote
 
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
@@ -53,9 +54,11 @@ _SWITCH_INTERVAL = 0.001
 _TIDY_EVERY = 0.5
 
 
-def clock() -> UnixTime:
-    """Return the time; the one place that reads it, for everybody else is given this or its answer."""
-    return UnixTime(time.time())  # noqa: TID251
+clock = cast(Callable[[], UnixTime], time.time)  # noqa: TID251
+"""Return the time; the one place that reads it, for everybody else is given this or its answer.
+
+No function of ours: two calls less in each hit, 1 % of its instructions (tests/bench/wire.py).
+"""
 
 
 def settle() -> None:

@@ -341,9 +341,8 @@ class Connection(Ending):
             self._resume_requests()
 
     def _wait(self) -> None:
-        self.deadline = self._serving.deadlines.now + (
-            self._serving.timeouts.write if self.blocked else self._serving.timeouts.idle
-        )
+        timeouts = self._timeouts
+        self.deadline = self._deadlines.now + (timeouts.write if self.blocked else timeouts.idle)
 
     def _resume_requests(self) -> None:
         self.resume_reading()

@@ -30,17 +30,13 @@ from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, 
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import PRECONDITIONS
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
-from proxy.policy.parts import cut
-from proxy.policy.preconditions import NOT_MODIFIED, NotModified, has_preconditions, has_same, wanted
-from proxy.policy.ranges import Part
+from proxy.policy.parts import at_once
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.storage.looking import settled
 from proxy.storage.responses import NotAtHand, StoredSought
 
 _NO_KEY = PrimaryKey(b"")
-#: Bytes of a part that is copied, so that it leaves with its head.
-_SMALL = 64 * 1024
 #: Bytes of a Range that others may wait by: enough for one range, and not for filling our memory with keys.
 _LONGEST_RANGE = 64
 _CONDITIONS = PRECONDITIONS - {b"range"}
@@ -103,22 +99,20 @@ class Driver:
             return
         reuse = decide_reuse(request, asked, stored, now, rules)
         if type(reuse) is Serve and reuse.stale is None:
-            found = reuse.stored
-            if has_preconditions(request):
-                self._hit_in_part(Exchange(request, client, now, asked, primary, route), found, now)
+            answer = at_once(request, reuse.stored, now)
+            if answer is not None:
+                # The plain hit, which nearly every request should be.
+                status, head, body = answer
+                counters = self._counters
+                route.hits[request.method, status] += 1
+                counters.bytes_from_cache += len(body)
+                if counters.logs:
+                    counters.log_hit(request, status, len(body), now, (route.site, route.name))
+                client.respond(head, reuse.stored.tail(now), body)
+                counters.unmeasured -= 1
+                if not counters.unmeasured:
+                    counters.measure(request, status, route, now, self._clock())
                 return
-            # The plain hit, which nearly every request should be.
-            body = found.body if request.method == b"GET" else b""
-            counters = self._counters
-            route.hits[request.method, found.status] += 1
-            counters.bytes_from_cache += len(body)
-            if counters.logs:
-                counters.log_hit(request, found.status, len(body), now, (route.site, route.name))
-            client.respond(found.head, found.tail(now), body)
-            counters.unmeasured -= 1
-            if not counters.unmeasured:
-                counters.measure(request, found.status, route, now, self._clock())
-            return
         self._go_on(Exchange(request, client, now, asked, primary, route), reuse, now)
 
     def handle_telling(self, request: Request, client: Client) -> None:
@@ -151,30 +145,19 @@ class Driver:
         try:
             now = self._clock()
             reuse = decide_reuse(exchange.request, exchange.asked, sought, now, exchange.route.rules)
-            if not plainly or type(reuse) is not Serve or reuse.stale is not None:
+            is_plain = plainly and type(reuse) is Serve and reuse.stale is None
+            answer = at_once(exchange.request, sought, now) if is_plain else None
+            if answer is None:
                 self._go_on(exchange, reuse, now)
-            elif has_preconditions(exchange.request):
-                self._hit_in_part(exchange, sought, now)
             else:
-                body = sought.body if exchange.request.method == b"GET" else b""
-                self._hit(exchange, sought.status, sought.head, sought.tail(now), body)
+                self._hit(exchange, answer, sought.tail(now))
         except Exception:
             exchange.client.abort()
             raise
 
-    def _hit_in_part(self, exchange: Exchange, found: StoredResponse, now: UnixTime) -> None:
-        """Answer a hit of which the client may want less: in one go where that is nothing, or one small part."""
-        request = exchange.request
-        same = has_same(request, found)
-        part = NOT_MODIFIED if same else wanted(request, found, found.complete_size, now)
-        if not isinstance(part, NotModified | Part) or (isinstance(part, Part) and part.size > _SMALL):
-            self._serve(exchange, Serve(found), now)
-            return
-        status, head, pieces = cut(found, part, b"")
-        self._hit(exchange, status, head, found.tail(now), b"".join(pieces))
-
-    def _hit(self, exchange: Exchange, status: int, head: bytes, tail: bytes, body: bytes) -> None:
+    def _hit(self, exchange: Exchange, answer: tuple[int, bytes, bytes], tail: bytes) -> None:
         """Answer as ``handle`` does a plain hit; what was waited for is measured with it."""
+        status, head, body = answer
         request, route, counters = exchange.request, exchange.route, self._counters
         route.hits[request.method, status] += 1
         counters.bytes_from_cache += len(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,6 +62,8 @@ _QUIET = 0.004
 
 Key = tuple[str, str, bytes, int, str]
 """Site, route, method, status and the outcome's word."""
+Hits = defaultdict[tuple[bytes, int], int]
+"""Plain hits by method and status. A Counter, with its own method for deleting, takes half as long again to write."""
 
 
 @dataclass(slots=True)
@@ -93,8 +95,8 @@ class Counted(Protocol):
         """Its own."""
 
     @property
-    def hits(self) -> Counter[tuple[bytes, int]]:
-        """Plain hits by method and status."""
+    def hits(self) -> Hits:
+        """Its plain hits."""
 
 
 class Counters:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.errors import UpstreamError
 from proxy.exchange.background import Asking
+from proxy.exchange.counters import Hits
 from proxy.exchange.searches import Searches
 from proxy.message.heads import Request
 from proxy.policy.key import PrimaryKey, primary_key
@@ -62,8 +63,8 @@ class Route:
     """Nothing is looked up, and nothing stored."""
     is_ours: bool = True
     """Else the request is for a host that is not, and goes nowhere."""
-    hits: Counter[tuple[bytes, int]] = field(default_factory=Counter, init=False, compare=False)
-    """Plain hits by method and status, each counted here by whoever answers it."""
+    hits: Hits = field(default_factory=lambda: defaultdict(int), init=False, compare=False)
+    """Plain hits, each counted here by whoever answers it."""
 
     def key(self, request: Request) -> PrimaryKey:
         """Return the key of the resource that a request of this route is for."""

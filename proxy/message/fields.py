@@ -16,10 +16,11 @@ class Fields:
 
     __slots__ = ("index", "raw")
 
-    def __init__(self, raw: list[RawField]) -> None:
+    def __init__(self, raw: list[RawField], index: dict[bytes, bytes] | None = None) -> None:
+        """``index`` has the value of each line, where whoever has read them wrote it already."""
         self.raw = raw
         # In the order of the lines, which ``lowered`` relies on.
-        self.index: dict[bytes, bytes] = {name.lower(): value for name, value in raw}
+        self.index = {name.lower(): value for name, value in raw} if index is None else index
         if len(self.index) != len(raw):
             self.index = _combined(raw)
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import assert_never
 
+from proxy.config.units import UnixTime
+from proxy.message.heads import Request
 from proxy.policy.multipart import Pieces, media_type, multipart
-from proxy.policy.preconditions import NotModified, Parts, Unsatisfiable, Wanted, Whole
+from proxy.policy.preconditions import (
+    NOT_MODIFIED,
+    WHOLE,
+    NotModified,
+    Parts,
+    Unsatisfiable,
+    Wanted,
+    Whole,
+    at_a_glance,
+    wanted,
+)
 from proxy.policy.ranges import Part
 from proxy.policy.stored import StoredResponse
 
@@ -18,8 +29,31 @@ _IN_NOT_MODIFIED = (
 #: Their values are about the bytes of one message, and those of a part are others.
 _OF_THE_MESSAGE = (b"content-length", b"content-range", b"content-digest", b"content-md5")
 _PARTIAL = b"HTTP/1.1 206 Partial Content\r\n"
+#: Bytes of a part that is copied, so that it leaves with its head.
+_SMALL = 64 * 1024
 #: Bytes of a head that is worth remembering what is made of it.
 _LONGEST_REMEMBERED = 4096
+
+
+def at_once(request: Request, stored: StoredResponse, now: UnixTime) -> tuple[int, bytes, bytes] | None:
+    """Return the status, the head and the body that answer a request, where that is the whole, one small part or 304.
+
+    None: ask ``wanted``, and ``cut``.
+    """
+    index = request.fields.index
+    # As has_preconditions does, without a call: this is on the way of every hit.
+    if b"if-none-match" not in index and b"range" not in index and b"if-modified-since" not in index:
+        part: Wanted = WHOLE
+    else:
+        part = at_a_glance(request, stored) or wanted(request, stored, stored.complete_size, now)
+    if part is WHOLE:
+        return stored.status, stored.head, stored.body if request.method == b"GET" else b""
+    if part is NOT_MODIFIED:
+        return 304, _not_modified(stored.head), b""
+    if type(part) is not Part or (size := part.last + 1 - part.first) > _SMALL:
+        return None
+    first = _place(stored, part)
+    return 206, _head_of(stored, part, size), stored.body[first : first + size]
 
 
 def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, bytes, Pieces]:
@@ -32,9 +66,9 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
         case Whole():
             return stored.status, stored.head, (stored.body,)
         case NotModified():
-            return 304, _remembered(stored.head, _not_modified), ()
+            return 304, _not_modified(stored.head), ()
         case Part():
-            return 206, *_single(stored, wanted)
+            return 206, _head_of(stored, wanted, wanted.size), (_bytes(stored, wanted),)
         case Parts(parts):
             return 206, *_several(stored, parts, boundary)
         case Unsatisfiable():
@@ -45,11 +79,10 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
             assert_never(never)
 
 
-def _single(stored: StoredResponse, part: Part) -> tuple[bytes, Pieces]:
-    body = _bytes(stored, part)
-    lines = _remembered(stored.head, _of_the_representation)
-    extent = b"Content-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
-    return _PARTIAL + lines + extent % (part.first, part.last, stored.complete_size, len(body)), (body,)
+def _head_of(stored: StoredResponse, part: Part, size: int) -> bytes:
+    lines, complete = _partial(stored.head), stored.complete_size
+    extent = b"%bContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n"
+    return extent % (lines, part.first, part.last, complete, size)
 
 
 def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -> tuple[bytes, Pieces]:
@@ -63,26 +96,34 @@ def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -
 
 
 def _bytes(stored: StoredResponse, part: Part) -> memoryview:
-    offset = 0 if stored.extent is None else stored.extent.first
-    return memoryview(stored.body)[part.first - offset : part.last + 1 - offset]
+    first = _place(stored, part)
+    return memoryview(stored.body)[first : first + part.size]
 
 
-def _remembered(head: bytes, made: Callable[[bytes], bytes]) -> bytes:
-    """Return what is made of a head, which is the same bytes each time a response is asked for."""
-    return _made_before(head, made) if len(head) <= _LONGEST_REMEMBERED else made(head)
-
-
-@lru_cache(maxsize=4096)
-def _made_before(head: bytes, made: Callable[[bytes], bytes]) -> bytes:
-    return made(head)
+def _place(stored: StoredResponse, part: Part) -> int:
+    """Return where in the body a part begins."""
+    return part.first if stored.extent is None else part.first - stored.extent.first
 
 
 def _not_modified(head: bytes) -> bytes:
+    return _known_not_modified(head) if len(head) <= _LONGEST_REMEMBERED else _make_not_modified(head)
+
+
+def _partial(head: bytes) -> bytes:
+    return _known_partial(head) if len(head) <= _LONGEST_REMEMBERED else _make_partial(head)
+
+
+def _make_not_modified(head: bytes) -> bytes:
     return b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(head, _IN_NOT_MODIFIED)
 
 
-def _of_the_representation(head: bytes) -> bytes:
-    return _lines_without(head, _OF_THE_MESSAGE)
+def _make_partial(head: bytes) -> bytes:
+    return _PARTIAL + _lines_without(head, _OF_THE_MESSAGE)
+
+
+#: A head is the same bytes each time a response is asked for.
+_known_not_modified = lru_cache(maxsize=2048)(_make_not_modified)
+_known_partial = lru_cache(maxsize=2048)(_make_partial)
 
 
 def _kept_lines(head: bytes, names: tuple[bytes, ...]) -> bytes:

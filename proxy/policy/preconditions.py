@@ -10,7 +10,7 @@ from proxy.message.fields import Fields
 from proxy.message.grammar import parse_date, parse_entity_tags
 from proxy.message.heads import Request
 from proxy.policy.multipart import overhead
-from proxy.policy.ranges import Part, byte_ranges
+from proxy.policy.ranges import Part, byte_ranges, one_range
 from proxy.policy.stored import StoredResponse
 from proxy.policy.validators import strong_date
 
@@ -50,11 +50,21 @@ def has_preconditions(request: Request) -> bool:
     return b"if-none-match" in index or b"if-modified-since" in index or b"range" in index
 
 
-def has_same(request: Request, stored: StoredResponse) -> bool:
-    """Tell at a glance whether the client has this very response: it names its tag and no other (RFC 9110 §13.1.2)."""
-    etag = stored.terms.etag
-    is_whole = stored.status == 200 and stored.extent is None
-    return is_whole and etag is not None and request.fields.index.get(b"if-none-match") == etag
+def at_a_glance(request: Request, stored: StoredResponse) -> NotModified | Part | None:
+    """Return what ``wanted`` does for what nearly all ask who ask for less; None: ask it.
+
+    They name the tag of this very response and no other (RFC 9110 §13.1.2), or one range and nothing else.
+    """
+    if stored.status != 200 or stored.extent is not None:
+        return None
+    index = request.fields.index
+    if_none_match = index.get(b"if-none-match")
+    if if_none_match is not None:
+        return NOT_MODIFIED if if_none_match == stored.terms.etag else None
+    value = index.get(b"range")
+    if value is None or request.method != b"GET" or b"if-range" in index or b"if-modified-since" in index:
+        return None
+    return one_range(value, len(stored.body))
 
 
 def wanted(request: Request, stored: StoredResponse, size: int | None, now: UnixTime) -> Wanted:
@@ -139,6 +149,9 @@ def _ranges(request: Request, stored: StoredResponse, size: int, now: UnixTime) 
     value = fields.get(b"range")
     if value is None or request.method != b"GET" or not _if_range_holds(fields, stored, now):
         return WHOLE
+    part = one_range(value, size)
+    if part is not None:
+        return part
     kind = stored.fields().get(b"content-type") if b"," in value else None
     parts = byte_ranges(value, size, overhead(size, kind))
     if parts is None:

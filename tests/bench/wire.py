@@ -1,7 +1,7 @@
 """What does an exchange cost without sockets? Bytes go into a connection with a transport that only counts.
 
-``python -m tests.bench.wire [hits|conditional|forward|cold]`` prints microseconds an exchange: the part of the work
-that is Python. ``tests.bench.instructions`` counts instructions instead, which other load does not disturb.
+``python -m tests.bench.wire [hits|conditional|ranges|forward|cold]`` prints microseconds an exchange: the part of
+the work that is Python. ``tests.bench.instructions`` counts instructions instead, which other load does not disturb.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from proxy.message.grammar import format_date
 from proxy.upstream.connection import UpstreamConnection
 from proxy.worker import Worker
 
-LOADS = ("hits", "conditional", "forward", "cold")
+LOADS = ("hits", "conditional", "ranges", "forward", "cold")
 #: Those that are hit in turn.
 URLS = 2000
 BATCH = 500
@@ -32,8 +32,16 @@ REQUEST = (
     b"DNT: 1\r\nConnection: keep-alive\r\nCookie: _ga=GA1.2.3; _gid=GA1.2.4\r\nUpgrade-Insecure-Requests: 1\r\n"
     b"Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\r\n"
 )
-#: The same from a browser that has the page.
-CONDITIONAL = REQUEST[: -len(b"\r\n")] + b'If-None-Match: "abc"\r\n\r\n'
+#: What is answered from what is stored: the field that the request has besides, and the size of each answer at least.
+STORED = {
+    "hits": (b"", BODY_BYTES),
+    # A browser that has the page.
+    "conditional": (b'If-None-Match: "abc"\r\n', 0),
+    # A quarter of the page.
+    "ranges": (b"Range: bytes=1024-2047\r\n", BODY_BYTES // 4),
+}
+#: Bytes that the head of an answer has at most.
+_HEAD = 768
 RESPONSE = (
     b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: %b\r\nContent-Type: text/html\r\n"
     b'Content-Length: 4096\r\nCache-Control: %b\r\nETag: "abc"\r\nLast-Modified: Sat, 21 Nov 2026 00:00:00 GMT\r\n'
@@ -124,18 +132,14 @@ class Wire:
         self._client.deadline = NEVER
         self._number = 0
 
-    @property
-    def _from_what_is_stored(self) -> bool:
-        return self.load in ("hits", "conditional")
-
     async def prepare(self) -> None:
         """Have everything stored that is to be hit."""
-        for url in range(self._urls if self._from_what_is_stored else min(self._urls, BATCH)):
+        for url in range(self._urls if self.load in STORED else min(self._urls, BATCH)):
             await self._exchange(url)
 
     async def run(self, count: int) -> None:
         """Make so many exchanges; RuntimeError where one is not what the load claims."""
-        if self._from_what_is_stored:
+        if self.load in STORED:
             self._hit(count)
             return
         for _ in range(count):
@@ -143,14 +147,14 @@ class Wire:
             await self._exchange(self._urls + self._number if self.load == "cold" else 1)
 
     def _hit(self, count: int) -> None:
-        request = REQUEST if self.load == "hits" else CONDITIONAL
+        field, least = STORED[self.load]
+        request = REQUEST[: -len(b"\r\n")] + field + b"\r\n"
         before, received = self._transport.writes, self._transport.bytes
         for url in range(count):
             self._client.data_received(request % (url * 7 % self._urls))
         if self._transport.writes - before != count:
             raise RuntimeError("not every request was answered from what is stored")
-        with_bodies = self._transport.bytes - received > BODY_BYTES * count
-        if with_bodies is not (self.load == "hits"):
+        if not least * count < self._transport.bytes - received < (least + _HEAD) * count:
             raise RuntimeError("the answers are not of the kind that was asked for")
 
     async def _exchange(self, url: int) -> None:

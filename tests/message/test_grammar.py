@@ -161,6 +161,19 @@ def test_the_three_forms_of_a_date(value: bytes) -> None:
 
 
 @pytest.mark.rfc(9110, "5.6.7")
+@pytest.mark.parametrize("day", ["Sun", "Mon", "Tues", "Wednes", "Thurs", "Fri", "Satur"])
+def test_the_obsolete_forms_are_told_from_the_one_that_is_remembered(day: str) -> None:
+    # By their sizes alone; which day of the week it was, nobody checks.
+    assert parse_date(b"%bday, 06-Nov-94 08:49:37 GMT" % day.encode(), at(2026)) == EPOCH_1994
+    assert parse_date(b"%b Nov  6 08:49:37 1994" % day[:3].encode(), at(2026)) == EPOCH_1994
+
+
+def test_a_date_with_its_century_means_the_same_at_any_time() -> None:
+    value = b"Sun, 06 Nov 1994 08:49:37 GMT"
+    assert [parse_date(value, at(year)) for year in (1980, 2026, 2100)] == [EPOCH_1994] * 3
+
+
+@pytest.mark.rfc(9110, "5.6.7")
 @pytest.mark.parametrize(
     ("value", "now", "expected"),
     [

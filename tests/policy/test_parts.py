@@ -9,11 +9,11 @@ import pytest
 
 from proxy.message.fields import Fields
 from proxy.policy.multipart import overhead
-from proxy.policy.parts import cut
-from proxy.policy.preconditions import WHOLE, NotModified, Parts, Unsatisfiable
+from proxy.policy.parts import at_once, cut
+from proxy.policy.preconditions import WHOLE, NotModified, Parts, Unsatisfiable, wanted
 from proxy.policy.ranges import Extent, Part
 from proxy.policy.stored import StoredResponse
-from tests.policy.making import NOW_DATE, stored
+from tests.policy.making import NOW, NOW_DATE, request, stored
 
 BODY = (bytes(range(256)) * 4)[:1000]
 BOUNDARY = b"0123456789abcdef01234567"
@@ -128,3 +128,48 @@ def test_all_of_it_and_its_fields_alone() -> None:
     assert said.get(b"etag") == b'"a"'
     assert b"content-type" not in said
     assert b"content-length" not in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "statuses"),
+    [
+        pytest.param([], (200, 206), id="nothing"),
+        pytest.param(['If-None-Match: "a"'], (304, 304), id="its-tag"),
+        pytest.param(['If-None-Match: "b", "a"'], (304, 304), id="its-tag-among-others"),
+        pytest.param(['If-None-Match: "b"'], (200, 206), id="another-tag"),
+        pytest.param(["Range: lines=1-2"], (200, 206), id="another-unit"),
+        pytest.param([f"If-Modified-Since: {NOW_DATE}"], (304, 304), id="unmodified"),
+        pytest.param(["Range: bytes=100-899"], (206, 206), id="a-part"),
+        pytest.param(["Range: bytes=0100-0100", 'If-Range: "a"'], (206, 206), id="a-part-of-this"),
+        pytest.param(["Range: bytes=100-100,899-899"], (None, None), id="several-parts"),
+        pytest.param(["Range: bytes=1000-"], (None, None), id="no-part"),
+    ],
+)
+def test_what_is_answered_at_once(asked: list[str], statuses: tuple[int | None, int | None]) -> None:
+    asking = request(*asked)
+    for (kept,), status in zip([one.values for one in STORED], statuses, strict=True):
+        assert isinstance(kept, StoredResponse)
+        answer = at_once(asking, kept, NOW)
+        assert (answer and answer[0]) == status
+        if answer is not None:
+            said, head, pieces = cut(kept, wanted(asking, kept, kept.complete_size, NOW), b"")
+            assert answer == (said, head, b"".join(pieces))
+
+
+def test_a_head_gets_no_body_at_once() -> None:
+    kept = stored(*LINES, body=BODY)
+    assert at_once(request(method=b"HEAD"), kept, NOW) == (200, kept.head, b"")
+
+
+def test_a_large_part_is_not_copied() -> None:
+    kept = stored(*LINES, body=bytes(70_000))
+    assert at_once(request("Range: bytes=0-65535"), kept, NOW) is not None
+    assert at_once(request("Range: bytes=0-65536"), kept, NOW) is None
+
+
+@pytest.mark.parametrize("wants", [Part(0, 9), NotModified()])
+def test_a_long_head_is_made_anew(wants: Part | NotModified) -> None:
+    short, long = (stored(*LINES, f"Via: {'x' * size}", body=BODY) for size in (1, 5000))
+    for kept in (short, long):
+        _, head, _ = cut(kept, wants, b"")
+        assert fields_of(head).get(b"via") == fields_of(kept.head).get(b"via")

@@ -16,8 +16,8 @@ from proxy.policy.preconditions import (
     Unsatisfiable,
     Wanted,
     Whole,
+    at_a_glance,
     has_preconditions,
-    has_same,
     is_covered,
     wanted,
 )
@@ -319,18 +319,36 @@ def test_has_preconditions(line: str, expected: bool) -> None:
     assert has_preconditions(request(line)) is expected
 
 
+TAGGED = stored(FRESH, 'ETag: "a"')
+
+
 @pytest.mark.parametrize(
     ("kept", "asked", "expected"),
     [
-        pytest.param(stored(FRESH, 'ETag: "a"'), ['If-None-Match: "a"'], True, id="its-tag"),
-        pytest.param(stored(FRESH, 'ETag: "a"'), ['If-None-Match: "b", "a"'], False, id="one-of-several"),
-        pytest.param(stored(FRESH, 'ETag: "a"'), ['If-None-Match: "b"'], False, id="another"),
-        pytest.param(stored(FRESH), ['If-None-Match: "a"'], False, id="no-tag-is-stored"),
-        pytest.param(stored(FRESH, 'ETag: "a"'), [], False, id="nothing-is-asked"),
-        pytest.param(stored(FRESH, 'ETag: "a"', status=404), ['If-None-Match: "a"'], False, id="not-found"),
-        pytest.param(partial(0, 4, 'ETag: "a"'), ['If-None-Match: "a"'], False, id="a-part"),
+        pytest.param(TAGGED, ['If-None-Match: "a"'], NOT_MODIFIED, id="its-tag"),
+        pytest.param(TAGGED, ['If-None-Match: "a"', "Range: bytes=0-4"], NOT_MODIFIED, id="its-tag-before-a-range"),
+        pytest.param(TAGGED, ['If-None-Match: "b", "a"'], None, id="one-of-several"),
+        pytest.param(TAGGED, ['If-None-Match: "b"'], None, id="another"),
+        pytest.param(TAGGED, ['If-None-Match: "b"', "Range: bytes=0-4"], None, id="another-before-a-range"),
+        pytest.param(stored(FRESH), ['If-None-Match: "a"'], None, id="no-tag-is-stored"),
+        pytest.param(TAGGED, [], None, id="nothing-is-asked"),
+        pytest.param(stored(FRESH, 'ETag: "a"', status=404), ['If-None-Match: "a"'], None, id="not-found"),
+        pytest.param(stored(FRESH, status=404), ["Range: bytes=0-4"], None, id="a-range-of-what-is-not-found"),
+        pytest.param(partial(0, 4, 'ETag: "a"'), ['If-None-Match: "a"'], None, id="a-part"),
+        pytest.param(partial(0, 4), ["Range: bytes=0-4"], None, id="a-range-of-a-part"),
+        pytest.param(TAGGED, ["Range: bytes=1-4"], Part(1, 4), id="a-range"),
+        pytest.param(TAGGED, ["Range: bytes=-4"], Part(6, 9), id="a-suffix"),
+        pytest.param(TAGGED, ["Range: bytes=1-2,8-9"], None, id="two-ranges"),
+        pytest.param(TAGGED, ["Range: bytes=1-4", 'If-Range: "b"'], None, id="a-range-of-another"),
+        pytest.param(
+            TAGGED, ["Range: bytes=1-4", f"If-Modified-Since: {NOW_DATE}"], None, id="a-range-unless-unmodified"
+        ),
     ],
 )
-def test_the_same_at_a_glance(kept: StoredResponse, asked: list[str], expected: bool) -> None:
-    assert has_same(request(*asked), kept) is expected
-    assert not expected or wanted(request(*asked), kept, 10, NOW) == NOT_MODIFIED
+def test_at_a_glance(kept: StoredResponse, asked: list[str], expected: Wanted | None) -> None:
+    assert at_a_glance(request(*asked), kept) == expected
+    assert expected is None or wanted(request(*asked), kept, len(kept.body), NOW) == expected
+
+
+def test_at_a_glance_no_range_but_of_a_get() -> None:
+    assert at_a_glance(request("Range: bytes=1-4", method=b"HEAD"), TAGGED) is None

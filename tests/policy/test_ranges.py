@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.multipart import overhead
-from proxy.policy.ranges import Extent, Part, byte_ranges, content_range
+from proxy.policy.ranges import Extent, Part, byte_ranges, content_range, one_range
 
 OVERHEAD = 80
 
@@ -51,6 +51,45 @@ def parts(*pairs: tuple[int, int]) -> tuple[Part, ...]:
 )
 def test_byte_ranges(value: str, expected: tuple[Part, ...] | None) -> None:
     assert byte_ranges(value.encode(), 10000, OVERHEAD) == expected
+
+
+@pytest.mark.rfc(9110, "14.1.2")
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("bytes=0-0", Part(0, 0), id="the-first-byte"),
+        pytest.param("bytes=10-19", Part(10, 19), id="in-the-middle"),
+        pytest.param("bytes=10-", Part(10, 9999), id="to-the-end"),
+        pytest.param("bytes=9999-10000", Part(9999, 9999), id="beyond-the-end"),
+        pytest.param("bytes=010-019", Part(10, 19), id="leading-zeros"),
+        pytest.param("bytes=10000-", None, id="outside"),
+        pytest.param("bytes=10000-10001", None, id="outside-with-an-end"),
+        pytest.param("bytes=19-10", None, id="backwards"),
+        pytest.param("bytes=-10", Part(9990, 9999), id="a-suffix"),
+        pytest.param("bytes=-10001", Part(0, 9999), id="a-suffix-of-more-than-there-is"),
+        pytest.param("bytes=-0", None, id="a-suffix-of-nothing"),
+        pytest.param("bytes=-", None, id="neither"),
+        pytest.param("bytes=0-1,5-6", None, id="two"),
+        pytest.param("bytes= 0-1", None, id="a-space"),
+        pytest.param("Bytes=0-1", None, id="capital"),
+        pytest.param("lines=0-1", None, id="another-unit"),
+        pytest.param("bytes=0-1\n", None, id="a-line-behind-it"),
+        pytest.param("bytes=" + "0" * 18 + "1-2", None, id="too-many-digits"),
+    ],
+)
+def test_one_range(value: str, expected: Part | None) -> None:
+    assert one_range(value.encode(), 10000) == expected
+
+
+NUMBERS = st.one_of(st.just(""), st.integers(0, 30).map(str), st.text("0123456789", max_size=20))
+
+
+@given(
+    st.builds("{}{}-{}".format, st.sampled_from(["bytes=", "bytes= ", "items="]), NUMBERS, NUMBERS), st.integers(0, 20)
+)
+def test_one_range_is_read_as_any_are(value: str, size: int) -> None:
+    part = one_range(value.encode(), size)
+    assert part is None or byte_ranges(value.encode(), size, OVERHEAD) == (part,)
 
 
 RANGES = st.lists(
