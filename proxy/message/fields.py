@@ -75,6 +75,4 @@ def _combined(raw: list[RawField]) -> dict[bytes, bytes]:
 
 def serialise(fields: Iterable[RawField]) -> bytes:
     """Write field lines as they go on the wire, each with its CRLF."""
-    lines = [b": ".join(field) for field in fields]
-    lines.append(b"")
-    return b"\r\n".join(lines)
+    return b"\r\n".join([*map(b": ".join, fields), b""])
