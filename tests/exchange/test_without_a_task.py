@@ -19,6 +19,7 @@ class Callback(Origin):
 
     told: Callable[[Answer | UpstreamError | None], None]
     closed = False
+    is_at_hand = True
 
     def begin(self, ask: Ask, told: Callable[[Answer | UpstreamError | None], None]) -> Callback | None:  # type: ignore[override]
         self.asked.append(ask)
