@@ -358,6 +358,7 @@ async def test_the_sentinels_name_the_leader(make: Make) -> None:
         assert await cache.incr("k", 1) == 2
         with redis.Redis(port=leader.port, db=3) as third:
             assert third.get("k") == b"2"
+        assert await cache.get_many(["k", "no"]) == {"k": 2}
         unknown = make(f"redis+sentinel://{sentinel.name}/posts")
         with pytest.raises(StorageError, match=f"^Redis at posts of the Sentinels {sentinel.name}: No master found"):
             await unknown.get("k")
@@ -440,6 +441,9 @@ async def test_tls(make: Make, tmp_path) -> None:
         cache = make(f"rediss://{server.name}", options={"ssl_ca_certs": str(tmp_path / "ca.pem")})
         assert await cache.set("k", b"1", MINUTE)
         assert await cache.get("k") == b"1"
+        await cache.set("large", b"2" * 300_000, MINUTE)
+        for _ in range(3):
+            assert await cache.get_many(["k", "large", "no"]) == {"k": b"1", "large": b"2" * 300_000}
         with pytest.raises(StorageError, match=r"(?i)certificate"):
             await make(f"rediss://{server.name}").get("k")
 
