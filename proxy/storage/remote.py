@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -440,14 +440,16 @@ class RemoteResponses:
 
     # To and from the backend.
 
-    async def get(self, keys: Iterable[Key]) -> dict[Key, Found]:
+    async def get(self, keys: Collection[Key]) -> dict[Key, Found]:
         """Return the records there are: those on their way to the cache, and those in it."""
         found, ask = self._at_hand(keys)
         return found | await self._asking.ask(ask)
 
-    def _at_hand(self, keys: Iterable[Key]) -> tuple[dict[Key, Found], list[Key]]:
+    def _at_hand(self, keys: Collection[Key]) -> tuple[dict[Key, Found], Collection[Key]]:
         """Return what is on its way to the cache, and the keys that it has to be asked for."""
         found: dict[Key, Found] = {}
+        if not self._writing and not self.debts:
+            return found, keys
         ask: list[Key] = []
         for key in keys:
             write = self._writing.get(key)

@@ -215,6 +215,10 @@ class RedisCache(Backend):
     def server_of(self, key: str, *, writing: bool) -> str:
         return self._servers.name_of(key, writing=writing)
 
+    @property
+    def one_server(self) -> str | None:
+        return None if self._servers.are_cluster else self._servers.name_of("", writing=False)
+
     async def close(self) -> None:
         await self._servers.close()
 
