@@ -189,7 +189,7 @@ def decode(key: PrimaryKey | VariantKey, data: bytes) -> Record:
         raise DamagedRecordError("not a record of this form, or damaged")
     try:
         return _read(key, data, key_size, meta_size, head_size)
-    except ( MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+    except (MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         # Its checksum is right: somebody else, or another version of us, wrote it.
         raise DamagedRecordError(f"not a record of ours: {error}") from error
 

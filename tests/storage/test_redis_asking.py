@@ -13,12 +13,13 @@ import pytest
 import redis
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from proxy.errors import StorageError
 from proxy.storage.backends.redis import RedisCache
-from proxy.storage.backends.redis_asking import can_ask
-from tests.storage.servers import Server, running
+from proxy.storage.backends.redis_asking import _may_keep, can_ask
+from tests.storage.servers import Server, await_that, running
 
 Answer = Callable[[asyncio.StreamWriter, list[bytes]], Coroutine[object, object, None]]
 PUSH = b">2\r\n+invalidate\r\n*1\r\n$1\r\nk\r\n"
@@ -212,6 +213,61 @@ async def test_the_library_and_we_take_turns_on_a_connection(server: Server) -> 
     with redis.Redis(unix_socket_path=server.name) as admin:
         assert len(admin.client_list()) == 2
     await cache.close()
+
+
+async def test_a_connection_stays_at_hand_until_the_end(server: Server) -> None:
+    cache = RedisCache.build(f"unix://{server.name}", {})
+    await cache.set("k", b"v", None)
+    with redis.Redis(unix_socket_path=server.name) as admin:
+        for _ in range(5):
+            assert await cache.get_many(["k"]) == {"k": b"v"}
+        assert len(admin.client_list()) == 2
+        await asyncio.gather(*(cache.get_many(["k"]) for _ in range(30)), *(cache.get("k") for _ in range(300)))
+        assert len(admin.client_list()) <= 65
+        await cache.close()
+        await asyncio.to_thread(await_that, lambda: len(admin.client_list()) == 1)
+
+
+async def test_a_connection_that_ended_while_it_was_at_hand_fails_nobody(server: Server) -> None:
+    cache = RedisCache.build(f"unix://{server.name}", {})
+    await cache.set("k", b"v", None)
+    with redis.Redis(unix_socket_path=server.name) as admin:
+        for _ in range(10):
+            await asyncio.gather(*(cache.get_many(["k"]) for _ in range(6)))
+            admin.client_kill_filter(_type="normal", skipme=True)
+            await asyncio.sleep(0.01)
+            assert await cache.get_many(["k"]) == {"k": b"v"}
+        assert len(admin.client_list()) <= 7
+    await cache.close()
+
+
+async def test_what_came_while_it_was_at_hand_is_no_reply() -> None:
+    async def twice(writer: asyncio.StreamWriter, names: list[bytes]) -> None:
+        writer.write(values(names))
+        asyncio.get_running_loop().call_later(0.02, writer.write, values([b"z"]))
+
+    async with scripted(twice) as (_, cache):
+        for key in "abc":
+            assert await cache.get_many([key]) == {key: key.encode()}
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("pool", "options", "may"),
+    [
+        pytest.param(BlockingConnectionPool, {"max_connections": 64}, True, id="many"),
+        pytest.param(ConnectionPool, {"max_connections": 3}, False, id="few"),
+        pytest.param(ConnectionPool, {"credential_provider": object()}, False, id="passwords-that-change"),
+    ],
+)
+async def test_of_which_pools_connections_are_kept(
+    pool: type[ConnectionPool], options: dict[str, object], may: bool
+) -> None:
+    assert _may_keep(pool.from_url("redis://127.0.0.1", **options)) is may
+
+
+async def test_the_connections_to_a_leader_that_sentinels_name_go_back() -> None:
+    assert not _may_keep(Sentinel([("127.0.0.1", 1)]).master_for("pages").connection_pool)
 
 
 class OwnPool(ConnectionPool):

@@ -11,9 +11,10 @@ import asyncio
 from typing import Any, cast
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.exceptions import ConnectionError as NoConnectionError
-from redis.exceptions import InvalidResponse
+from redis.exceptions import InvalidResponse, RedisError
 from redis.exceptions import TimeoutError as LateError
 
 try:
@@ -30,39 +31,86 @@ _POOLS = frozenset({BlockingConnectionPool, ConnectionPool, SentinelConnectionPo
 _FOR_EACH_COMMAND = frozenset(
     {"encoder_class", "health_check_interval", "parser_class", "retry", "retry_on_error", "retry_on_timeout"}
 )
+#: Connections that are kept between two questions, of pools that have so many.
+_MOST_KEPT = 4
+_MANY = 16
 _MORE = object()
 """What hiredis says while a reply is not whole."""
 
 
 def can_ask(client: object) -> bool:
-    """Tell whether ``ask`` does for this client what the client would."""
+    """Tell whether an ``Asker`` does for this client what the client would."""
     pool = getattr(client, "connection_pool", None)
     if not _has_hiredis or type(pool) not in _POOLS:
         return False
     return _FOR_EACH_COMMAND.isdisjoint(cast("Any", pool).connection_kwargs)
 
 
-async def ask(client: Any, *question: str) -> Any:
-    """Return the reply to a command that changes nothing, over a connection of the client's; errors are its own."""
-    written = hiredis.pack_command(question)  # type: ignore[arg-type]  # its types know tuples of one
-    pool = client.connection_pool
-    connection = await pool.get_connection()
+class Asker:
+    """Asks over the connections of one client.
+
+    Some of them stay here between two questions: to give one back and to be lent it again costs as much as the rest.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._pool = client.connection_pool
+        self._kept: list[Any] = []
+        self._most = _MOST_KEPT if _may_keep(self._pool) else 0
+
+    async def ask(self, *question: str) -> Any:
+        """Return the reply to a command that changes nothing; errors are the library's."""
+        written = hiredis.pack_command(question)  # type: ignore[arg-type]  # its types know tuples of one
+        connection = await self._taken()
+        try:
+            said = await _reply(connection, written)
+        except BaseException:
+            await self._pool.release(connection)
+            raise
+        if len(self._kept) < self._most:
+            self._kept.append(connection)
+        else:
+            await self._pool.release(connection)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    async def _taken(self) -> Any:
+        """Return a connection on which nothing is to be read: one of those kept, or one that the pool lends."""
+        while self._kept:
+            connection = self._kept.pop()
+            if connection.is_connected and not connection.should_reconnect() and await _is_quiet(connection):
+                return connection
+            # The pool makes it anew, where that is needed.
+            await self._pool.release(connection)
+        return await self._pool.get_connection()
+
+
+async def _is_quiet(connection: Any) -> bool:
+    """Tell whether nothing came unasked, nor the end."""
     try:
-        said = await _reply(connection, written)
-    finally:
-        await pool.release(connection)
-    if isinstance(said, Exception):
-        raise said
-    return said
+        return not await connection.can_read()
+    except RedisError:
+        return False
+
+
+def _may_keep(pool: Any) -> bool:
+    """Tell whether connections may stay out of the pool: where it does nothing with those that come back, and has many.
+
+    A leader that Sentinels name is another one day, and a provider of passwords gives new ones. Before version 8 of the
+    library only its pools can tell what has become of a connection.
+    """
+    if type(pool) is SentinelConnectionPool or not hasattr(AbstractConnection, "can_read"):
+        return False
+    return pool.connection_kwargs.get("credential_provider") is None and pool.max_connections >= _MANY
 
 
 async def _reply(connection: Any, question: bytes) -> object:
     """Return what the server says to a question; a connection that anything else may come on is closed."""
     try:
         if await _has_more(connection):
-            # A message of the server's own: the library knows whose it is.
-            await connection.send_packed_command(question)
-            return await connection.read_response()
+            # A pool lends such a connection where it expects messages of the server. Whose this is cannot be told.
+            await connection.disconnect(nowait=True)
+            await connection.connect()
         return await _heard(connection, question)
     except BaseException:
         # What is still to come would be taken for the answer to the next question.

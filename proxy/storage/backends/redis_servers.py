@@ -26,7 +26,7 @@ from redis.exceptions import AuthenticationError, RedisClusterException, RedisEr
 
 from proxy.errors import StorageError
 from proxy.storage.backends.locations import Location, import_dotted, split_location
-from proxy.storage.backends.redis_asking import ask, can_ask
+from proxy.storage.backends.redis_asking import Asker, can_ask
 
 Options = dict[str, Any]
 
@@ -79,12 +79,12 @@ class Server:
     """How long it was left alone last; 0 when it answered last."""
     until: float = 0
     """Until then it is left alone, where another would do."""
-    asks_itself: bool = field(init=False)
-    """A question goes out over a connection of the client's, past the client."""
+    _asker: Asker | None = field(init=False)
+    """Asks past the client, over its connections."""
 
     def __post_init__(self) -> None:
         """See what the client is."""
-        self.asks_itself = can_ask(self.client)
+        self._asker = Asker(self.client) if can_ask(self.client) else None
 
     async def run(self, *command: object) -> Any:
         """Return the reply to one command."""
@@ -94,9 +94,9 @@ class Server:
     async def ask(self, *question: str) -> Any:
         """Return the reply to a command that changes nothing, with less work where that can be."""
         with self.translating():
-            if self.asks_itself:
-                return await ask(self.client, *question)
-            return await self.client.execute_command(*question)
+            if self._asker is None:
+                return await self.client.execute_command(*question)
+            return await self._asker.ask(*question)
 
     async def run_all(self, commands: Sequence[tuple[object, ...]], *, raising: bool = True) -> list[Any]:
         """Return the replies to many commands in one round trip; errors stand among them unless they are raised."""
