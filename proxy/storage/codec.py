@@ -222,7 +222,8 @@ def _read(key: PrimaryKey | VariantKey, data: bytes, key_size: int, meta_size: i
 def _response(meta: _Page | _Variant, head: bytes, body: bytes) -> StoredResponse:
     terms = meta.terms
     # Where one of them is not finite, the sum is not.
-    _number(terms.born + terms.lifetime + terms.stale_while_revalidate + (terms.stale_if_error or 0.0))
+    if not isfinite(terms.born + terms.lifetime + terms.stale_while_revalidate + (terms.stale_if_error or 0.0)):
+        raise ValueError("expected finite numbers")
     extent = None if meta.extent is None else _extent(meta.extent, len(body))
     return StoredResponse(meta.status, head, body, terms, extent, meta.tags, meta.number)
 

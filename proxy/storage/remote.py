@@ -70,12 +70,13 @@ _USUAL_TIMEOUT = Seconds(30 * 86400)
 _GROUP_TIMEOUT = Seconds(30 * 86400)
 
 
-def page_key(cache: CacheConfig, key: bytes) -> str:
-    """Return the key under which a cache keeps what is stored under one of ours, made as CACHES says."""
-    name = page_name(key)
-    if cache.KEY_FUNCTION is None:
-        return f"{cache.KEY_PREFIX}:{cache.VERSION}:{name}"
-    return str(resolve_name(cache.KEY_FUNCTION)(name, cache.KEY_PREFIX, cache.VERSION))
+def key_maker(cache: CacheConfig) -> Callable[[bytes], str]:
+    """Return what makes the key under which a cache keeps what is stored under one of ours, as CACHES says."""
+    prefix, version, function = cache.KEY_PREFIX, cache.VERSION, cache.KEY_FUNCTION
+    if function is not None:
+        return lambda key: str(resolve_name(function)(page_name(key), prefix, version))
+    before = f"{prefix}:{version}:"
+    return lambda key: before + page_name(key)
 
 
 @dataclass(frozen=True, slots=True)
