@@ -1,8 +1,8 @@
 """How is Redis asked for many values with little work beside?
 
-The connections are the library's: it makes them (TLS, passwords, Sentinels, databases), lends them from its pool and
-takes them back. For one question, what the server says goes to hiredis at once, where the library has a task, two
-buffers and a retry for each command: 46 us for 22 pages, where its own way takes 105.
+The connections are the library's: it makes them (TLS, passwords, Sentinels, databases) and its pool lends them. For one
+question, what the server says goes to hiredis at once, where the library has a task, two buffers and a retry for each
+command: 46 us for 22 pages, where its own way takes 105 (decision 28).
 """
 
 from __future__ import annotations
