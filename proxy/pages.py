@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import partial
 
 from proxy.config.model import CacheConfig, CacheOptions, Config
 from proxy.config.units import Bytes, Seconds, UnixTime
@@ -20,7 +19,7 @@ from proxy.storage.guard import Guards, Patience
 from proxy.storage.hearing import Hearing, Messenger
 from proxy.storage.memory import PageMemory
 from proxy.storage.registry import open_cache
-from proxy.storage.remote import RemoteResponses, page_key
+from proxy.storage.remote import RemoteResponses, key_maker
 from proxy.storage.responses import MemoryResponses, NoResponses, Responses
 from proxy.storage.shared import SharedResponses
 from proxy.storage.tier import Tier
@@ -117,7 +116,7 @@ class Pages:
         patience = Patience(cache.DEADLINE, cache.BREAKER_FAILURES, cache.BREAKER_REST)
         guards = Guards(alias, patience, self._monotonic)
         variants = self._config.limits.variants
-        make_key = partial(page_key, cache)
+        make_key = key_maker(cache)
         remote = RemoteResponses(backend, guards, make_key, self.distinctions, variants, self._start)
         remote.purges.clock = self._clock
         if cache.LOCAL_TIER is None:
@@ -152,8 +151,7 @@ class Pages:
 
     def _shared(self, cache: CacheConfig, backend: SharedMemoryCache) -> SharedResponses:
         variants, workers = self._config.limits.variants, self._config.workers
-        make_key = partial(page_key, cache)
-        return SharedResponses(backend.store, make_key, self.distinctions, variants, self._clock, workers)
+        return SharedResponses(backend.store, key_maker(cache), self.distinctions, variants, self._clock, workers)
 
     def _taken_over(self, alias: str, terms: tuple[object, ...]) -> Opened | None:
         held = () if self._former is None else self._former.held

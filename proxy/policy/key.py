@@ -78,6 +78,7 @@ def _normal_escape(matched: re.Match[bytes]) -> bytes:
     return bytes((code,)) if code in _UNRESERVED else matched[0].upper()
 
 
+@lru_cache(maxsize=4096)
 def page_name(key: bytes) -> str:
     """Return the name by which operators, and caches outside the process, know what is stored under a key."""
     return f"page.{blake2b(key, digest_size=20).hexdigest()}"

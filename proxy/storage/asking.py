@@ -49,6 +49,7 @@ class Asking:
         self._backend = backend
         self._guards = guards
         self._make_key = make_key
+        self._one_server = backend.one_server
         self._batches: Batches[Found] = Batches(backend.get_many, guards, start)
 
     def name(self, key: Key) -> str:
@@ -69,6 +70,10 @@ class Asking:
     def seek(self, keys: Iterable[Key], told: Callable[[Sought], None]) -> None:
         """Ask for what lies under the keys, and say it as soon as it is known, or what else it takes to know it."""
         try:
+            if self._one_server is not None:
+                names = {self.name(key): key for key in keys}
+                self._batches.want(self._one_server, names, partial(self._answered, names, told))
+                return
             shares = self.shares(keys, writing=False)
         except StorageError as error:
             told(error)
@@ -107,17 +112,19 @@ class Asking:
         if isinstance(answer, StorageError):
             told(dict.fromkeys(names.values(), answer))
             return
+        values, known = answer.values, answer.read
         found: dict[Key, Found] = {}
         for name, key in names.items():
-            value = answer.values.get(name)
-            if value is not None:
-                read = answer.read.get(key)
-                if read is None:
-                    if isinstance(value, bytes) and len(value) > LARGE:
-                        told(self._read_all(names, answer))
-                        return
-                    read = answer.read[key] = self._decoded(key, value)
-                found[key] = read
+            read = known.get(key)
+            if read is None:
+                value = values.get(name)
+                if value is None:
+                    continue
+                if isinstance(value, bytes) and len(value) > LARGE:
+                    told(self._read_all(names, answer))
+                    return
+                read = known[key] = self._decoded(key, value)
+            found[key] = read
         told(found)
 
     async def _read_all(self, names: Mapping[str, Key], answer: Answer[Found]) -> dict[Key, Found]:

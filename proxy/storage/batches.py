@@ -133,9 +133,10 @@ class Batches(Generic[_Read]):
         alone, usual = self._alone, self._usual
         for name, value in values.items():
             size = len(value) if isinstance(value, bytes) else 0
-            usual += (min(size, _LARGE) - usual) * _WEIGHT
-            if alone.get(name) is not (size > _LARGE):
-                self._remember(name, alone=size > _LARGE)
+            is_large = size > _LARGE
+            usual += ((_LARGE if is_large else size) - usual) * _WEIGHT
+            if alone.get(name) is not is_large:
+                self._remember(name, alone=is_large)
         self._usual = usual
 
     def _suspect(self, names: Iterable[str]) -> None:

@@ -29,6 +29,8 @@ _FORM = b"scp5"
 _SUM = struct.Struct(">I")
 _SIZES = struct.Struct(">III")
 _START = len(_FORM) + _SUM.size
+_HEAD = struct.Struct(">4sIIII")
+"""The form, the sum and the sizes."""
 
 
 class DamagedRecordError(ValueError):
@@ -179,18 +181,21 @@ def encode(key: PrimaryKey | VariantKey, record: Record) -> bytes:
 
 def decode(key: PrimaryKey | VariantKey, data: bytes) -> Record:
     """Read what ``encode`` wrote under this key; DamagedRecordError for anything else."""
-    if data[: len(_FORM)] != _FORM or data[len(_FORM) : _START] != _SUM.pack(crc32(memoryview(data)[_START:])):
+    try:
+        form, checked, key_size, meta_size, head_size = _HEAD.unpack_from(data)
+    except struct.error:
+        raise DamagedRecordError("shorter than any record") from None
+    if form != _FORM or checked != crc32(memoryview(data)[_START:]):
         raise DamagedRecordError("not a record of this form, or damaged")
     try:
-        return _read(key, data)
-    except (struct.error, MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+        return _read(key, data, key_size, meta_size, head_size)
+    except (MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         # Its checksum is right: somebody else, or another version of us, wrote it.
         raise DamagedRecordError(f"not a record of ours: {error}") from error
 
 
-def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
-    key_size, meta_size, head_size = _SIZES.unpack_from(data, _START)
-    key_at = _START + _SIZES.size
+def _read(key: PrimaryKey | VariantKey, data: bytes, key_size: int, meta_size: int, head_size: int) -> Record:
+    key_at = _HEAD.size
     meta_at = key_at + key_size
     head_at = meta_at + meta_size
     body_at = head_at + head_size
@@ -217,7 +222,8 @@ def _read(key: PrimaryKey | VariantKey, data: bytes) -> Record:
 def _response(meta: _Page | _Variant, head: bytes, body: bytes) -> StoredResponse:
     terms = meta.terms
     # Where one of them is not finite, the sum is not.
-    _number(terms.born + terms.lifetime + terms.stale_while_revalidate + (terms.stale_if_error or 0.0))
+    if not isfinite(terms.born + terms.lifetime + terms.stale_while_revalidate + (terms.stale_if_error or 0.0)):
+        raise ValueError("expected finite numbers")
     extent = None if meta.extent is None else _extent(meta.extent, len(body))
     return StoredResponse(meta.status, head, body, terms, extent, meta.tags, meta.number)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Protocol
+
+from msgspec import Struct
 
 from proxy.config.units import UnixTime
 from proxy.errors import StorageError
@@ -21,7 +22,7 @@ from proxy.storage.slots import selected, slot_of
 class Shelf(Protocol):
     """What a look-up needs of the stored responses."""
 
-    async def get(self, keys: Iterable[Key]) -> dict[Key, Found]:
+    async def get(self, keys: Collection[Key]) -> dict[Key, Found]:
         """Return what lies under these keys."""
 
     def places(
@@ -48,8 +49,7 @@ class Shelf(Protocol):
         """Return the mark of a group that is being made known."""
 
 
-@dataclass(slots=True, eq=False)
-class Look:
+class Look(Struct, eq=False):
     """One look-up. What can be told at once is; for what takes another look, there is something to await."""
 
     shelf: Shelf

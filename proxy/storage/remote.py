@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -70,12 +70,13 @@ _USUAL_TIMEOUT = Seconds(30 * 86400)
 _GROUP_TIMEOUT = Seconds(30 * 86400)
 
 
-def page_key(cache: CacheConfig, key: bytes) -> str:
-    """Return the key under which a cache keeps what is stored under one of ours, made as CACHES says."""
-    name = page_name(key)
-    if cache.KEY_FUNCTION is None:
-        return f"{cache.KEY_PREFIX}:{cache.VERSION}:{name}"
-    return str(resolve_name(cache.KEY_FUNCTION)(name, cache.KEY_PREFIX, cache.VERSION))
+def key_maker(cache: CacheConfig) -> Callable[[bytes], str]:
+    """Return what makes the key under which a cache keeps what is stored under one of ours, as CACHES says."""
+    prefix, version, function = cache.KEY_PREFIX, cache.VERSION, cache.KEY_FUNCTION
+    if function is not None:
+        return lambda key: str(resolve_name(function)(page_name(key), prefix, version))
+    before = f"{prefix}:{version}:"
+    return lambda key: before + page_name(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,14 +441,16 @@ class RemoteResponses:
 
     # To and from the backend.
 
-    async def get(self, keys: Iterable[Key]) -> dict[Key, Found]:
+    async def get(self, keys: Collection[Key]) -> dict[Key, Found]:
         """Return the records there are: those on their way to the cache, and those in it."""
         found, ask = self._at_hand(keys)
         return found | await self._asking.ask(ask)
 
-    def _at_hand(self, keys: Iterable[Key]) -> tuple[dict[Key, Found], list[Key]]:
+    def _at_hand(self, keys: Collection[Key]) -> tuple[dict[Key, Found], Collection[Key]]:
         """Return what is on its way to the cache, and the keys that it has to be asked for."""
         found: dict[Key, Found] = {}
+        if not self._writing and not self.debts:
+            return found, keys
         ask: list[Key] = []
         for key in keys:
             write = self._writing.get(key)

@@ -42,6 +42,11 @@ async def cache(store: Store) -> AsyncIterator[Backend]:
     await backend.close()
 
 
+async def test_one_server_is_what_every_key_is_read_from(cache: Backend) -> None:
+    servers = {cache.server_of(f"key {number}", writing=False) for number in range(20)}
+    assert cache.one_server is None or servers == {cache.one_server}
+
+
 # Values.
 
 

@@ -318,6 +318,7 @@ async def test_the_leader_takes_writes_and_the_replicas_reads(make: Make) -> Non
         assert await cache.touch("n", MINUTE)
         assert await cache.incr("n", 1) == 2
         assert await cache.delete("n")
+        assert cache.one_server == cache.server_of("n", writing=False) != cache.server_of("n", writing=True)
         reads = [{name: one.get(name, 0) for name in ("get", "mget", "exists")} for one in map(calls, admins[1:])]
         assert [sum(one[name] for one in reads) for name in ("get", "mget", "exists")] == [40, 1, 1]
         assert all(one["get"] for one in reads), "both replicas are asked"
@@ -342,6 +343,7 @@ async def test_a_cluster_holds_many_keys_on_all_nodes(make: Make) -> None:
         values = {f"ours:1:{number}": number for number in range(200)}
         assert await cache.set_many(values, MINUTE) == []
         assert await cache.get_many([*values, "no"]) == values
+        assert cache.one_server is None
         admins = [stack.enter_context(redis.Redis(port=one.port)) for one in servers]
         sizes = [one.dbsize() for one in admins]
         assert sum(sizes) == 200
@@ -358,6 +360,7 @@ async def test_the_sentinels_name_the_leader(make: Make) -> None:
         assert await cache.incr("k", 1) == 2
         with redis.Redis(port=leader.port, db=3) as third:
             assert third.get("k") == b"2"
+        assert await cache.get_many(["k", "no"]) == {"k": 2}
         unknown = make(f"redis+sentinel://{sentinel.name}/posts")
         with pytest.raises(StorageError, match=f"^Redis at posts of the Sentinels {sentinel.name}: No master found"):
             await unknown.get("k")
@@ -440,6 +443,9 @@ async def test_tls(make: Make, tmp_path) -> None:
         cache = make(f"rediss://{server.name}", options={"ssl_ca_certs": str(tmp_path / "ca.pem")})
         assert await cache.set("k", b"1", MINUTE)
         assert await cache.get("k") == b"1"
+        await cache.set("large", b"2" * 300_000, MINUTE)
+        for _ in range(3):
+            assert await cache.get_many(["k", "large", "no"]) == {"k": b"1", "large": b"2" * 300_000}
         with pytest.raises(StorageError, match=r"(?i)certificate"):
             await make(f"rediss://{server.name}").get("k")
 

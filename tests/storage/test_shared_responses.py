@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,14 @@ from proxy.storage.backends.shared import SharedMemoryCache
 from proxy.storage.backends.shared_marks import bucket_of
 from proxy.storage.backends.shared_record import Kind, name_of
 from proxy.storage.ready import ready_bytes
-from proxy.storage.remote import page_key
+from proxy.storage.remote import key_maker
 from proxy.storage.responses import NotAtHand
 from proxy.storage.shared import SharedResponses
 from tests.storage.contract import Clock
 from tests.storage.test_responses import BY_ENCODING, BY_LANGUAGE, LATER, NO_COOKIES, OTHER, PAGE, asking, stored
 
 NOW = UnixTime(1000.0)
-KEY = partial(page_key, CacheConfig("shared"))
+KEY = key_maker(CacheConfig("shared"))
 
 
 class Workers:

@@ -117,6 +117,11 @@ class Backend(ABC):
         return ""
 
     @property
+    def one_server(self) -> str | None:
+        """Return what ``server_of`` says of every key that is read; None where that depends on the key."""
+        return ""
+
+    @property
     def damaged(self) -> int:
         """Values that were not what had been kept, since the start; each was a miss."""
         return 0

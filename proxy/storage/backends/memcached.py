@@ -152,6 +152,10 @@ class MemcachedCache(Backend):
         del writing
         return self._ring.name_of(key)
 
+    @property
+    def one_server(self) -> str | None:
+        return None
+
     def tell_losses(self) -> None:
         self._ring.tell_losses()
 

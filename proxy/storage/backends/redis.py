@@ -89,7 +89,7 @@ class RedisCache(Backend):
                 if not _is_of_another_type(error):
                     raise
                 return None
-        return _decode(found)
+        return None if found is None else _decode(found)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         wanted = list(keys)
@@ -101,9 +101,8 @@ class RedisCache(Backend):
             found = [None if _is_of_another_type(reply) else reply for reply in replies]
             server.raise_first(found)
         else:
-            found = await server.run("MGET", *wanted)
-        values = {key: _decode(stored) for key, stored in zip(wanted, found, strict=True)}
-        return {key: value for key, value in values.items() if value is not None}
+            found = await server.ask("MGET", *wanted)
+        return {key: _decode(stored) for key, stored in zip(wanted, found, strict=True) if stored is not None}
 
     async def has_key(self, key: str) -> bool:
         return bool(await self._servers.reader().run("EXISTS", key))
@@ -216,6 +215,10 @@ class RedisCache(Backend):
     def server_of(self, key: str, *, writing: bool) -> str:
         return self._servers.name_of(key, writing=writing)
 
+    @property
+    def one_server(self) -> str | None:
+        return None if self._servers.are_cluster else self._servers.name_of("", writing=False)
+
     async def close(self) -> None:
         await self._servers.close()
 
@@ -227,9 +230,9 @@ def _encode(value: Value) -> bytes | None:
     return _MARKER + value if value[:1] and value[0] in _NEEDS_MARKER else value
 
 
-def _decode(stored: bytes | None) -> Value | None:
-    if stored is None:
-        return None
+def _decode(stored: bytes) -> Value:
+    if not stored or stored[0] not in _NEEDS_MARKER:
+        return stored
     if stored.startswith(_MARKER):
         return stored[1:]
     number = from_decimal(stored)
