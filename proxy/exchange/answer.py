@@ -172,8 +172,8 @@ class Driver:
         """Do what the policy says of a request that is no plain hit."""
         if isinstance(reuse, Serve):
             self._serve(exchange, reuse, now)
-        elif (job := self._job(exchange, reuse)) is not None:
-            self._ask_origin(job)
+        else:
+            self._ask_origin(exchange, reuse)
 
     def _pass_by(self, exchange: Exchange, reason: Fetch) -> None:
         """Ask the origin without a look at what is stored, or nobody where the host is none of ours."""
@@ -182,7 +182,7 @@ class Driver:
         if not exchange.route.is_ours:
             self._replies.error(exchange, 421, Outcome(detail=Detail.HOST_NOT_ALLOWED))
             return
-        self._ask_origin(Job(exchange, reason.reason, reason.detail), alone=True)
+        self._ask_origin(exchange, Job(exchange, reason.reason, reason.detail))
 
     def purge(self, concerns: Callable[[PrimaryKey], bool]) -> None:
         """Let nobody wait for what may be outdated when it comes."""
@@ -219,18 +219,23 @@ class Driver:
 
     # Asking the origin.
 
-    def _ask_origin(self, job: Job, *, alone: bool = False) -> None:
-        """Ask the origin, without a task where only its answer has to be waited for; ``alone`` is for nobody else."""
+    def _ask_origin(self, exchange: Exchange, what: Reuse | Job) -> None:
+        """Ask the origin, without a task where only its answer has to be waited for; a job is for nobody else."""
+        job = what if isinstance(what, Job) else None
+        flight = None
         try:
-            flight = None if alone else self._prepare(job)
-            begun = flight is None and self._may_lead(job) and self._fetcher.begin(job, self.tasks)
+            if not isinstance(what, Job):
+                job = self._job(exchange, what)
+                flight = None if job is None else self._prepare(job)
+            if job is None or (flight is None and self._may_lead(job) and self._fetcher.begin(job, self.tasks)):
+                return
         except Exception as error:  # noqa: BLE001 - as a task would, which the client's connection outlives
-            self._fetcher.over(job)
-            job.exchange.client.abort()
+            if job is not None:
+                self._fetcher.over(job)
+            exchange.client.abort()
             log_fault(error)
-            return
-        if not begun:
-            self._start(job.exchange, partial(self._carry_on, job, flight))
+        else:
+            self._start(exchange, partial(self._carry_on, job, flight))
 
     async def _look_on(self, exchange: Exchange, sought: StoredSought) -> None:
         await self._answer(exchange, await self._judged(exchange, settled(sought)))

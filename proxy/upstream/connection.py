@@ -122,7 +122,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._blocked = False
         """The origin takes no more of it now."""
         self._paused = False
-        self._body = ResponseBody(self)
+        self._no_body = self._body = ResponseBody(self)
         self._framing: Framing = NO_BODY
         self._left = 0
         self._decoder = ChunkedDecoder()
@@ -391,7 +391,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._released(self)
         else:
             self._transport.close()
-        self._body.finish(trailers)
+        # What has come is held by whoever takes it, and not until the next response.
+        body, self._body = self._body, self._no_body
+        body.finish(trailers)
 
     def _fail(self, error: UpstreamError) -> None:
         state, self._state = self._state, _State.CLOSED
