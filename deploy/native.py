@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "proxy")
 #: Each of these as a whole: a call from one compiled module into another costs next to nothing, others do not.
 PACKAGES = ("downstream", "exchange", "message", "policy", "upstream")
-ALONE = ("deadlines.py",)
+ALONE = ("deadlines.py", "departures.py")
 #: These derive from classes that mypyc cannot derive from, or run once.
 LEFT_OUT = frozenset({"downstream/workers.py", "downstream/listeners.py", "policy/stored.py", "upstream/pool.py"})
 

@@ -17,6 +17,7 @@ from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.telling_apart import everywhere
 from proxy.config.units import Seconds, UnixTime
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.downstream.connection import Clients, Serving
 from proxy.downstream.parser import HeadLimits
 from proxy.downstream.public_purges import PublicPurges
@@ -100,7 +101,8 @@ class Worker:
         ``writer`` takes the lines of the access log, where the configuration asks for one.
         """
         self.deadlines = Deadlines(asyncio.get_running_loop())
-        self.origins = Origins(lambda upstream: Pool(upstream, self.deadlines, time.monotonic))
+        self.departures = Departures(asyncio.get_running_loop())
+        self.origins = Origins(lambda upstream: Pool(upstream, self.deadlines, self.departures, time.monotonic))
         log = AccessLog(config.access_log, writer, lambda: writer.lost) if writer is not None else None
         self._log = log
         self._counters = Counters(log)
@@ -240,6 +242,7 @@ class Worker:
             timeouts=config.timeouts,
             trusted=tuple(ip_network(network) for network in config.trusted_proxies),
             deadlines=self.deadlines,
+            departures=self.departures,
             counters=self._counters,
             clients=self._clients,
         )

@@ -22,6 +22,8 @@ class Transport(asyncio.Transport):
         self.closed = False
         self.aborted = False
         self.reading = True
+        self.after: Callable[[], None] = lambda: None
+        """Called when a turn of the event loop is over that began with bytes for the protocol."""
         self.blocked = False
         self._half_closes = half_closes
         self._high, self._low = 64 * 1024, 16 * 1024
@@ -37,6 +39,7 @@ class Transport(asyncio.Transport):
         for piece in pieces:
             if self.reading and not self.is_closing():
                 self.protocol.data_received(piece)
+        self.after()
 
     def receive_eof(self) -> None:
         """Let the peer end its direction."""
@@ -105,11 +108,23 @@ class Transport(asyncio.Transport):
 
 
 class Loop:
-    """The part of an event loop that ``Deadlines`` needs, with a clock that is turned by hand."""
+    """The part of an event loop that ``Deadlines`` and ``Departures`` need, with a clock that is turned by hand."""
 
     def __init__(self) -> None:
         self._now = 1000.0
         self._timers: list[_Timer] = []
+        self._soon: list[Callable[[], None]] = []
+        self.turns_end_at_once = False
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self._soon.append(callback)
+        if self.turns_end_at_once:
+            self.end_turn()
+
+    def end_turn(self) -> None:
+        """Call what was to be called soon."""
+        while self._soon:
+            self._soon.pop(0)()
 
     def time(self) -> float:
         return self._now
@@ -121,6 +136,7 @@ class Loop:
 
     def turn(self, seconds: float) -> None:
         """Let this much time pass."""
+        self.end_turn()
         until = self._now + seconds
         while due := [timer for timer in self._timers if timer.at <= until and not timer.cancelled]:
             timer = min(due, key=lambda one: one.at)

@@ -14,6 +14,7 @@ from typing import cast
 
 from proxy.config.model import ClientTimeouts
 from proxy.deadlines import NEVER, Deadlines
+from proxy.departures import Departures
 from proxy.downstream.body import RequestBody
 from proxy.downstream.ending import Ending, untaken
 from proxy.downstream.parser import HeadLimits, HeadParser
@@ -69,6 +70,7 @@ class Serving:
     trusted: Networks
     """Peers whose forwarding fields count."""
     deadlines: Deadlines
+    departures: Departures
     counters: Counters
     clients: Clients
 
@@ -79,7 +81,7 @@ class Connection(Ending):
     __slots__ = ("_parser", "_paused", "_peer", "_reading", "_serving", "_trusted", "body")
 
     def __init__(self, serving: Serving) -> None:
-        super().__init__(serving.deadlines, serving.timeouts, serving.counters)
+        super().__init__(serving.deadlines, serving.departures, serving.timeouts, serving.counters)
         self._serving = serving
         self._parser = HeadParser(serving.limits)
         self._peer = ""
@@ -124,6 +126,8 @@ class Connection(Ending):
     def eof_received(self) -> bool:
         """The client says no more; what it asked for is still answered."""
         self._eof = True
+        # The transport is closed where this does not say that it is to stay.
+        self.depart()
         if self._tunnel is not None:
             self._tunnel.write_eof()
             return True
@@ -138,6 +142,7 @@ class Connection(Ending):
         """Tell whoever writes to the client that nobody reads it."""
         del exc
         self.gone = True
+        self._unsent = b""
         self._serving.deadlines.forget(self)
         self._serving.clients.leave(self)
         if self._incoming is not None:
@@ -319,7 +324,7 @@ class Connection(Ending):
         self._begun = True
         self._chunked = False
         self._tunnel = far
-        self._transport.write(head + b"\r\n")
+        self._send(head + b"\r\n")
         self.resume_reading()
         buffer, self._buffer = self._buffer, b""
         if buffer:

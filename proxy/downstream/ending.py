@@ -11,6 +11,7 @@ from abc import abstractmethod
 
 from proxy.config.model import ClientTimeouts
 from proxy.deadlines import NEVER, Deadlines
+from proxy.departures import Departures
 from proxy.downstream.writer import Writer
 from proxy.errors import RequestError
 from proxy.exchange.counters import Counters
@@ -38,8 +39,10 @@ class Ending(Writer):
         "last",
     )
 
-    def __init__(self, deadlines: Deadlines, timeouts: ClientTimeouts, counters: Counters) -> None:
-        super().__init__()
+    def __init__(
+        self, deadlines: Deadlines, departures: Departures, timeouts: ClientTimeouts, counters: Counters
+    ) -> None:
+        super().__init__(departures)
         self._deadlines = deadlines
         self._timeouts = timeouts
         self._counters = counters
@@ -108,6 +111,7 @@ class Ending(Writer):
             self._close()
             return
         self._retire()
+        self.depart()
         if self._transport.is_closing():
             return
         self._draining = _DRAINED
@@ -126,11 +130,13 @@ class Ending(Writer):
 
     def _close(self) -> None:
         self._retire()
+        self.depart()
         self._transport.close()
         self.deadline = self._deadlines.now + self._timeouts.write
 
     def _reset(self) -> None:
         """Cut the connection off, so that a body which would end with it is not taken for whole (RFC 9112 §8)."""
+        self.depart()
         _reset_on_close(self._transport)
         self._transport.abort()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import cast
 
+from proxy.departures import Departures
 from proxy.downstream.body import RequestBody
 from proxy.errors import RequestError
 from proxy.exchange.client import FarEnd
@@ -29,6 +30,7 @@ class Writer(asyncio.Protocol):
     __slots__ = (
         "_begun",
         "_chunked",
+        "_departures",
         "_held",
         "_incoming",
         "_keep",
@@ -36,6 +38,7 @@ class Writer(asyncio.Protocol):
         "_minor",
         "_transport",
         "_tunnel",
+        "_unsent",
         "_until_close",
         "blocked",
         "endless",
@@ -44,7 +47,8 @@ class Writer(asyncio.Protocol):
         "on_writable",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, departures: Departures) -> None:
+        self._departures = departures
         self._transport = cast(asyncio.Transport, None)
         self._incoming: RequestBody | None = None
         """The request body, while it is still coming."""
@@ -58,6 +62,8 @@ class Writer(asyncio.Protocol):
         self._held = b""
         """A head that waits for the first bytes of its body, so that both leave in one call."""
         self._until_close = False
+        self._unsent = b""
+        """A whole response that leaves at the end of this turn of the event loop."""
         self.gone = False
         self.blocked = False
         self.endless = False
@@ -86,18 +92,34 @@ class Writer(asyncio.Protocol):
             return
         if self._incoming is not None:
             self._close_after()
-        if len(body) <= _JOINED:
-            self._transport.write(b"".join((head, self._line, tail, body)))
-        else:
-            self._transport.write(b"".join((head, self._line, tail)))
+        if len(body) > _JOINED:
+            self._send(b"".join((head, self._line, tail)))
             self._transport.write(body)
+        elif self._unsent or not self._keep:
+            # Whoever asks for much at once is to be held back by what has been written, and what ends is ended now.
+            self._send(b"".join((head, self._line, tail, body)))
+        else:
+            self._unsent = b"".join((head, self._line, tail, body))
+            self._departures.add(self)
         self._finish()
+
+    def depart(self) -> None:
+        """Send what waits for the end of the turn."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent:
+            self._transport.write(unsent)
+
+    def _send(self, data: bytes | memoryview) -> None:
+        """Send this now, behind what waits for the end of the turn."""
+        if self._unsent:
+            self.depart()
+        self._transport.write(data)
 
     def interim(self, response: Response) -> None:
         """Send a 1xx response, which HTTP/1.0 does not know (RFC 9110 §15.2)."""
         if self._minor and not self.gone and not self._begun:
             fields = serialise(end_to_end(response.fields))
-            self._transport.write(b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, fields))
+            self._send(b"HTTP/1.1 %d %b\r\n%b\r\n" % (response.status, response.reason, fields))
 
     def begin(self, head: bytes, framing: Framing) -> None:
         """Prepare a head; it is sent with the first bytes of the body, or by ``flush``."""
@@ -122,13 +144,13 @@ class Writer(asyncio.Protocol):
             data = chunk(data)
         if self._held:
             data, self._held = self._held + data, b""
-        self._transport.write(data)
+        self._send(data)
 
     def flush(self) -> None:
         """Send the head now: its body is not there yet."""
         if self._held and not self.gone:
             held, self._held = self._held, b""
-            self._transport.write(held)
+            self._send(held)
 
     def end(self, trailers: Sequence[RawField] = ()) -> None:
         """The body is whole, or the origin has ended the tunnel."""
@@ -157,7 +179,7 @@ class Writer(asyncio.Protocol):
     def _write_refusal(self, error: RequestError) -> None:
         phrase = HTTPStatus(error.status).phrase.encode()
         body = b"%d %b: %b\n" % (error.status, phrase, error.why.encode("ascii", "replace"))
-        self._transport.write(
+        self._send(
             b"HTTP/1.1 %d %b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
             b"Cache-Control: no-store\r\nConnection: close\r\n\r\n%b" % (error.status, phrase, len(body), body)
         )

@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from proxy.config.model import UpstreamTimeouts
 from proxy.deadlines import NEVER, Deadlines
+from proxy.departures import Departures
 from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError, UpstreamGarbage, UpstreamTimeout
 from proxy.message.chunked import ChunkedDecoder, MalformedChunk
 from proxy.message.fields import RawField
@@ -98,6 +99,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(
         self,
         deadlines: Deadlines,
+        departures: Departures,
         timeouts: UpstreamTimeouts,
         released: Callable[[UpstreamConnection], None],
         lost: Callable[[UpstreamConnection], None],
@@ -108,6 +110,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.on_tunnel_writable: Callable[[bool], None] | None = None
         """Told when the origin stops, and begins again, to take what comes through the tunnel."""
         self._deadlines = deadlines
+        self._departures = departures
         self._timeouts = timeouts
         self._released = released
         self._lost = lost
@@ -115,6 +118,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._state = _State.IDLE
         self._ask: Ask | None = None
         self._told: Told = _nobody
+        self._unsent = b""
+        """A request that leaves at the end of this turn of the event loop."""
         self._buffer = b""
         self._interim = 0
         self._sending = False
@@ -153,10 +158,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._state = _State.HEAD
         self._interim = 0
         self.deadline = self._deadlines.now + self._timeouts.first_byte
-        self._transport.write(ask.head)
-        if ask.body is not None:
+        if ask.body is None:
+            self._unsent = ask.head
+            self._departures.add(self)
+        else:
+            self._transport.write(ask.head)
             self._sending = True
             ask.body.attach(Upload(self, ask.framing))
+
+    def depart(self) -> None:
+        """Send the request that waits for the end of the turn."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent:
+            self._transport.write(unsent)
 
     def rest(self, until: float) -> None:
         """Wait for the next request until this deadline."""
@@ -167,6 +181,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._state = _State.CLOSED
         self._ask = None
         self._told = _nobody
+        self._unsent = b""
         self.deadline = NEVER
         self._transport.abort()
 
@@ -400,6 +415,7 @@ class UpstreamConnection(asyncio.Protocol):
         if state is _State.CLOSED:
             return
         self._ask = None
+        self._unsent = b""
         self.deadline = NEVER
         self._transport.abort()
         if state is _State.HEAD:

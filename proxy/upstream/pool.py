@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from proxy.config.model import UpstreamConfig
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.errors import UpstreamTimeout, UpstreamUnreachable
 from proxy.upstream.connection import UpstreamConnection
 
@@ -18,9 +19,12 @@ from proxy.upstream.connection import UpstreamConnection
 class Pool:
     """Opens connections to one origin and keeps the clean ones for later requests."""
 
-    def __init__(self, config: UpstreamConfig, deadlines: Deadlines, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, config: UpstreamConfig, deadlines: Deadlines, departures: Departures, clock: Callable[[], float]
+    ) -> None:
         self._config = config
         self._deadlines = deadlines
+        self._departures = departures
         self._clock = clock
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
@@ -92,7 +96,7 @@ class Pool:
         return self._addresses
 
     def _protocol(self) -> UpstreamConnection:
-        return UpstreamConnection(self._deadlines, self._config.timeouts, self._release, self._lose)
+        return UpstreamConnection(self._deadlines, self._departures, self._config.timeouts, self._release, self._lose)
 
     def _release(self, connection: UpstreamConnection) -> None:
         if not self.keeps or len(self._idle) >= self._config.max_idle:

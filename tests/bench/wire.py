@@ -15,6 +15,7 @@ import uvloop
 
 from proxy.config.model import Config, Limits, UpstreamConfig, UpstreamTimeouts
 from proxy.deadlines import NEVER, Deadlines
+from proxy.departures import Departures
 from proxy.message.grammar import format_date
 from proxy.upstream.connection import UpstreamConnection
 from proxy.worker import Worker
@@ -85,8 +86,9 @@ class Transport(asyncio.Transport):
 class InstantPool:
     """Gives connections whose origin answers each request in the next turn of the loop."""
 
-    def __init__(self, deadlines: Deadlines, response: bytes) -> None:
+    def __init__(self, deadlines: Deadlines, departures: Departures, response: bytes) -> None:
         self._deadlines = deadlines
+        self._departures = departures
         self._response = response
         self._idle: list[UpstreamConnection] = []
 
@@ -102,7 +104,9 @@ class InstantPool:
 
     async def open(self) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        connection = UpstreamConnection(self._deadlines, UpstreamTimeouts(), self._idle.append, lambda lost: None)
+        connection = UpstreamConnection(
+            self._deadlines, self._departures, UpstreamTimeouts(), self._idle.append, lambda lost: None
+        )
         connection.connection_made(Transport(lambda: loop.call_soon(connection.data_received, self._response) and None))
         return connection
 
@@ -114,7 +118,7 @@ def worker_for(load: str) -> Worker:
     said = b"no-store" if load == "forward" else b"max-age=3600"
     # A page that is hours old is not fresh: bytes piling up behind a request to the origin would be measured.
     date = format_date(time.time())  # noqa: TID251  a benchmark has no other
-    worker.origins.of(upstream).pool = InstantPool(worker.deadlines, RESPONSE % (date, said))  # type: ignore[assignment]
+    worker.origins.of(upstream).pool = InstantPool(worker.deadlines, worker.departures, RESPONSE % (date, said))  # type: ignore[assignment]
     return worker
 
 

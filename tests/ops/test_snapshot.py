@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.config.model import UpstreamConfig
 from proxy.config.units import Bytes, Seconds, UnixTime
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.exchange.collapse import Flights
 from proxy.exchange.counters import Counters
 from proxy.ops import process
@@ -179,7 +180,7 @@ def test_files_that_several_workers_share_are_not_added_up() -> None:
 async def test_the_real_parts_fit() -> None:
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    origins = Origins(lambda upstream: RealPool(upstream, deadlines, loop.time))
+    origins = Origins(lambda upstream: RealPool(upstream, deadlines, Departures(loop), loop.time))
     origins.of(UpstreamConfig("http://127.0.0.1:1"))
     cache = LocMemCache(lambda: NOW)
     cache.put("key", b"value", 5, UnixTime(NOW + 1))

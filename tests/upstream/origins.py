@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from proxy.config.model import UpstreamTimeouts
 from proxy.config.units import Seconds
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.message.fields import RawField
 from proxy.message.framing import CHUNKED, NO_BODY, Framing
 from proxy.message.heads import Response
@@ -82,10 +83,12 @@ class Origin:
     def __post_init__(self) -> None:
         self.connection = UpstreamConnection(
             Deadlines(self.loop),  # type: ignore[arg-type]
+            Departures(self.loop),
             TIMEOUTS,
             self._release,
             self._lose,
         )
+        self.transport.after = self.loop.end_turn
         self.transport.attach(self.connection)
         self.interim: list[Response] = []
 
@@ -105,6 +108,7 @@ class Origin:
     @property
     def sent(self) -> bytes:
         """Return what the origin was sent."""
+        self.loop.end_turn()
         return bytes(self.transport.sent)
 
     @property

@@ -10,6 +10,7 @@ import pytest
 
 from proxy.config.model import UpstreamConfig
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.errors import UpstreamError
 from proxy.message.framing import NO_BODY
 from proxy.upstream.client import Origins
@@ -36,7 +37,7 @@ async def asking(*answers: bytes) -> AsyncIterator[tuple[Origins, UpstreamConfig
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    origins = Origins(lambda upstream: Pool(upstream, deadlines, loop.time))
+    origins = Origins(lambda upstream: Pool(upstream, deadlines, Departures(loop), loop.time))
     async with server:
         yield origins, UpstreamConfig(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     origins.close()

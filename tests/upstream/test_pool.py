@@ -14,6 +14,7 @@ import pytest
 from proxy.config.model import UpstreamConfig
 from proxy.config.units import Seconds
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.errors import UpstreamClosed, UpstreamError, UpstreamTimeout, UpstreamUnreachable
 from proxy.message.framing import NO_BODY
 from proxy.upstream.client import Origin
@@ -83,7 +84,7 @@ async def serving(script: Script) -> AsyncIterator[tuple[str, int]]:
 async def pooled(url: str, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Pool]:
     deadlines = Deadlines(asyncio.get_running_loop())
     config = UpstreamConfig(url, timeouts=TIMEOUTS)
-    pool = Pool(replace(config, **settings), deadlines, clock or Clock())
+    pool = Pool(replace(config, **settings), deadlines, Departures(asyncio.get_running_loop()), clock or Clock())
     async with asyncio.timeout(30):
         try:
             yield pool

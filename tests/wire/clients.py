@@ -9,6 +9,7 @@ from ipaddress import IPv4Network, ip_network
 from proxy.config.model import ClientTimeouts
 from proxy.config.units import Seconds
 from proxy.deadlines import Deadlines
+from proxy.departures import Departures
 from proxy.downstream.connection import Clients, Connection, Serving
 from proxy.downstream.parser import HeadLimits
 from proxy.exchange.counters import Counters
@@ -92,12 +93,14 @@ class Talk:
             timeouts=TIMEOUTS,
             trusted=networks,
             deadlines=Deadlines(self.loop),  # type: ignore[arg-type]
+            departures=Departures(self.loop),
             counters=Counters(),
             clients=Clients(most),
         )
         if beside is not None:
             self.serving = replace(self.serving, clients=beside.serving.clients)
         self.transport = transport or Transport()
+        self.transport.after = self.loop.end_turn
         self.connection = Connection(self.serving)
         self.transport.attach(self.connection)
 
@@ -117,11 +120,13 @@ class Talk:
     @property
     def sent(self) -> bytes:
         """Return what the client was sent."""
+        self.loop.end_turn()
         return bytes(self.transport.sent)
 
     @property
     def is_over(self) -> bool:
         """Tell whether the client will get nothing more."""
+        self.loop.end_turn()
         return self.transport.ended or self.transport.is_closing()
 
 

@@ -50,11 +50,12 @@ class Site(Reached):
 
 
 def site(*, quick: bool) -> tuple[Bench, Talk]:
-    """A driver with a connection to it; the quick way is there or not."""
+    """A driver with a connection to it; the quick way is there or not, and what is written waits for others or not."""
     bench = Bench()
     plain = replace(bench.driver._sites.only, origin=Site())  # type: ignore[type-var]  # there is one route
     bench.driver._sites.only = bench.driver._only = plain
     talk = Talk()
+    talk.loop.turns_end_at_once = not quick
     handle = bench.driver.handle if quick else bench.driver.handle_telling
     talk.connection.adopt(replace(talk.serving, handle=handle, counters=Counters()))
     return bench, talk

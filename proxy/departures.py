@@ -1,0 +1,62 @@
+"""When does what is written in one turn of the event loop leave? All of it at the turn's end.
+
+A write to a socket takes the kernel through all of TCP, and wakes whoever waits at the other end. Between two of them
+the interpreter has lost what the processor remembered of it, and the other end has gone to sleep again. Together they
+cost less: forwarding a sixth to a quarter of its processor time, and hits up to a fifth (decision 29).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+#: So many wait at most: the first of them has waited for the work on all others.
+_MOST = 32
+
+_log = logging.getLogger("sitecache")
+
+
+class Departing(Protocol):
+    """Something that has bytes to send."""
+
+    def depart(self) -> None:
+        """Send them now, if they still are to be sent."""
+
+
+class Loop(Protocol):
+    """What is needed of an event loop."""
+
+    def call_soon(self, callback: Callable[[], None]) -> object:
+        """Call this in the next turn."""
+
+
+class Departures:
+    """Those that have something to send at the end of this turn."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._waiting: list[Departing] = []
+        self._is_due = False
+
+    def add(self, departing: Departing) -> None:
+        """Have this one depart at the end of the turn, or earlier where many wait."""
+        waiting = self._waiting
+        waiting.append(departing)
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._end)
+        elif len(waiting) >= _MOST:
+            self._depart()
+
+    def _end(self) -> None:
+        self._is_due = False
+        self._depart()
+
+    def _depart(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for departing in waiting:
+            try:
+                departing.depart()
+            except Exception:  # noqa: BLE001 - one that cannot must not keep the others waiting for ever
+                _log.exception("a write failed, which is a fault of ours")
