@@ -50,11 +50,34 @@ class Station:
 
 def test_all_depart_at_the_end_of_the_turn_in_their_order() -> None:
     station = Station()
-    for turn in (range(3), range(3, 5)):
+    for turn in (range(10), range(10, 20)):
         station.add(turn)
         assert station.gone == list(range(turn[0]))
         station.loop.end_turn()
-    assert station.gone == [0, 1, 2, 3, 4]
+    assert station.gone == list(range(20))
+
+
+def test_where_few_depart_they_do_so_at_once() -> None:
+    station = Station()
+    station.add(range(7))
+    station.loop.end_turn()
+    station.add(range(7, 22))
+    assert station.gone == list(range(22))
+
+
+def test_a_turn_is_looked_at_now_and_then() -> None:
+    station = Station()
+    station.add([0])
+    station.loop.end_turn()
+    for number in range(1, 16):
+        station.add([number])
+        assert station.gone[-1] == number
+    station.add(range(16, 24))
+    assert station.gone == list(range(16))
+    station.loop.end_turn()
+    assert station.gone == list(range(24))
+    station.add([24])
+    assert station.gone == list(range(24)), "there were many in that turn"
 
 
 def test_the_first_do_not_wait_for_the_work_on_very_many() -> None:
@@ -94,6 +117,7 @@ class TestClients:
         talking.connection.data_received(GET + GET)
         assert sent_by(talking) == 2 * answered((b"GET", b"/", b""))
         talking.connection.data_received(GET)
+        assert sent_by(talking) == 2 * answered((b"GET", b"/", b""))
         talking.loop.end_turn()
         assert sent_by(talking) == 3 * answered((b"GET", b"/", b""))
 
