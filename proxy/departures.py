@@ -16,7 +16,7 @@ _MOST = 32
 #: So many in a turn are worth the two microseconds that telling the loop takes for each turn.
 _FEW = 8
 #: Of the turns with few, one in so many is looked at.
-_WATCH_EVERY = 16
+_WATCH_EVERY = 64
 
 _log = logging.getLogger("sitecache")
 

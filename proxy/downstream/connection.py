@@ -142,7 +142,7 @@ class Connection(Ending):
         """Tell whoever writes to the client that nobody reads it."""
         del exc
         self.gone = True
-        self._unsent = b""
+        self._unsent = ()
         self._serving.deadlines.forget(self)
         self._serving.clients.leave(self)
         if self._incoming is not None:

@@ -62,8 +62,9 @@ class Writer(asyncio.Protocol):
         self._held = b""
         """A head that waits for the first bytes of its body, so that both leave in one call."""
         self._until_close = False
-        self._unsent = b""
-        """A whole response that leaves at the end of this turn of the event loop."""
+        self._unsent: tuple[bytes, ...] = ()
+        """A whole response that leaves at the end of this turn of the event loop; in pieces, since joined it would lie
+        between what is stored meanwhile, and leave holes that nothing fits."""
         self.gone = False
         self.blocked = False
         self.endless = False
@@ -99,15 +100,15 @@ class Writer(asyncio.Protocol):
             # Whoever asks for much at once is to be held back by what has been written, and what ends is ended now.
             self._send(b"".join((head, self._line, tail, body)))
         else:
-            self._unsent = b"".join((head, self._line, tail, body))
+            self._unsent = (head, self._line, tail, body)
             self._departures.add(self)
         self._finish()
 
     def depart(self) -> None:
         """Send what waits for the end of the turn."""
-        unsent, self._unsent = self._unsent, b""
+        unsent, self._unsent = self._unsent, ()
         if unsent:
-            self._transport.write(unsent)
+            self._transport.write(b"".join(unsent))
 
     def _send(self, data: bytes | memoryview) -> None:
         """Send this now, behind what waits for the end of the turn."""

@@ -69,15 +69,15 @@ def test_a_turn_is_looked_at_now_and_then() -> None:
     station = Station()
     station.add([0])
     station.loop.end_turn()
-    for number in range(1, 16):
+    for number in range(1, 64):
         station.add([number])
         assert station.gone[-1] == number
-    station.add(range(16, 24))
-    assert station.gone == list(range(16))
+    station.add(range(64, 72))
+    assert station.gone == list(range(64))
     station.loop.end_turn()
-    assert station.gone == list(range(24))
-    station.add([24])
-    assert station.gone == list(range(24)), "there were many in that turn"
+    assert station.gone == list(range(72))
+    station.add([72])
+    assert station.gone == list(range(72)), "there were many in that turn"
 
 
 def test_the_first_do_not_wait_for_the_work_on_very_many() -> None:
