@@ -148,6 +148,12 @@ class Storage:
         """Return the records with that KEY_PREFIX; files lie in a directory that nobody else uses."""
         return {name: record for name, record in self.records().items() if name.startswith((f"{prefix}:", "/"))}
 
+    def until_stored(self, prefix: str, path: str) -> None:
+        """Return when the page lies there: whoever stores one has hits of it before."""
+        key = b"%d:%b" % (len(path), path.encode())
+        while not any(key in record for record in self.of(prefix).values()):
+            pass
+
     def through(self, port: int, **more: object) -> dict[str, object]:
         """Return the settings of a way to its server that begins at another port."""
         text = yaml.safe_dump(self.settings(**more))

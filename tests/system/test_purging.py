@@ -89,6 +89,7 @@ def test_two_proxies_on_one_redis(start: Proxies, storages) -> None:
         (first, port), (_, other) = [start.start(storage.settings(KEY_PREFIX="two", **PATIENT)) for _ in range(2)]
         for path in ("/page", "/page2", "/stays"):
             until(port, "hit", path)
+            storage.until_stored("two", path)
             assert until(other, "hit", path) == f"{path} made 1 times"
         assert purge(first, "http://site.test/page")[0] == 0
         assert get(other)[0] == "/page made 2 times"

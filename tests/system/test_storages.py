@@ -36,9 +36,10 @@ def test_pages_outlive_the_proxy_and_are_shared_unless_the_prefix_differs(start:
 
 def test_two_proxies_of_one_prefix_share_what_either_stores(start: Proxies, storages) -> None:
     if storage := storages("redis"):
-        ports = [start.start(storage.settings())[1] for _ in range(2)]
+        ports = [start.start(storage.settings(KEY_PREFIX="both"))[1] for _ in range(2)]
         for port, path in zip(ports, ("/1", "/2"), strict=True):
             until(port, "hit", path)
+            storage.until_stored("both", path)
         for port, path in zip(ports, ("/2", "/1"), strict=True):
             assert until(port, "hit", path) == f"{path} made 1 times"
 
