@@ -164,8 +164,8 @@ class Reached:
             answer = await self.send(ask)
         except UpstreamError as error:
             told(error)
-        except Exception as error:  # noqa: BLE001 - whatever a fault of ours is
-            told(Faulty(error))
+        except Exception:  # noqa: BLE001 - whatever a fault of ours is
+            told(faulty())
         else:
             told(answer)
 
@@ -176,16 +176,11 @@ class Reached:
         return await self.send(ask)
 
 
-class Faulty(Answer):
-    """An answer that cannot even be looked at without a fault of ours."""
-
-    def __init__(self, fault: Exception) -> None:
-        self.body = whole().body
-        self.fault = fault
-
-    @property
-    def response(self) -> Response:  # type: ignore[override]
-        raise self.fault
+def faulty() -> Answer:
+    """An answer that cannot be passed on without a fault of ours."""
+    broken = Fields([])
+    broken.raw.append(None)  # type: ignore[arg-type]
+    return Answer(Response(200, b"OK", broken), whole().body, NO_BODY)
 
 
 @dataclass
