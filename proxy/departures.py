@@ -1,4 +1,4 @@
-"""When does what is written in one turn of the event loop leave? All of it at the turn's end.
+"""When does what is written in one turn of the event loop leave? At its end, all of it; at once where that is little.
 
 A write to a socket takes the kernel through all of TCP, and wakes whoever waits at the other end. Between two of them
 the interpreter has lost what the processor remembered of it, and the other end has gone to sleep again. Together they

@@ -388,7 +388,7 @@ class Fetcher:
         evaluate = job.whole and has_preconditions(exchange.request)
         whole = answer.body.whole if isinstance(answer.framing, Length | NoBody) and not evaluate else None
         if whole is not None:
-            self._replies.passed(exchange, response.status, head, whole, outcome)
+            self._replies.whole(exchange, response.status, head, whole, outcome)
             return
         passing = unstored(response, head, now)
         body = Body(answer.body, None, _nothing)

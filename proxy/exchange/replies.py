@@ -115,26 +115,12 @@ class Replies:
         body.join(client, lambda size: self.count(exchange, stored.status, outcome, size))
         client.flush()
 
-    def whole(
-        self, exchange: Exchange, stored: StoredResponse, body: bytes, outcome: Outcome, *, aged: bool = False
-    ) -> None:
-        """Answer a request without preconditions with a response that came whole; ``stored`` has its head and terms."""
+    def whole(self, exchange: Exchange, status: int, head: bytes, body: bytes, outcome: Outcome) -> None:
+        """Answer with a response that came whole, as it is; no precondition is evaluated."""
         client = exchange.client
-        if client.gone:
-            self.count(exchange, stored.status, outcome, 0)
-            return
-        self.count(exchange, stored.status, outcome, len(body))
-        age = b"Age: %d\r\n" % stored.terms.age(self._clock()) if aged else b""
-        client.respond(stored.head, b"%b%b\r\n" % (age, _status(exchange, outcome)), body)
-
-    def passed(self, exchange: Exchange, status: int, head: bytes, body: bytes, outcome: Outcome) -> None:
-        """Answer with a response that came whole, and is not stored, as it is."""
-        client = exchange.client
-        if client.gone:
-            self.count(exchange, status, outcome, 0)
-            return
-        self.count(exchange, status, outcome, len(body))
-        client.respond(head, _status(exchange, outcome) + b"\r\n", body)
+        self.count(exchange, status, outcome, 0 if client.gone else len(body))
+        if not client.gone:
+            client.respond(head, _status(exchange, outcome) + b"\r\n", body)
 
     def error(self, exchange: Exchange, status: int, outcome: Outcome) -> None:
         """Answer with an error of our own, and its reason."""

@@ -94,7 +94,10 @@ class Sharing:
         self.keeping += 1
         # First stored, then sent: whoever has read the last byte may ask again and is entitled to a hit.
         self._ended(job, received, answer.framing, whole, len(whole))
-        self._replies.whole(exchange, _sent(job, pending), whole, outcome, aged=b"age" in answer.response.fields)
+        sent = _sent(job, pending)
+        is_aged = b"age" in answer.response.fields
+        head = sent.head + b"Age: %d\r\n" % sent.terms.age(self._clock()) if is_aged else sent.head
+        self._replies.whole(exchange, sent.status, head, whole, outcome)
         return True
 
     def _land(self, job: Job, pending: StoredResponse, body: Body, framing: Framing) -> None:
