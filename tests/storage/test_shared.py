@@ -83,8 +83,8 @@ async def test_writers_can_be_killed_at_any_point(cache: SharedMemoryCache, tmp_
         count = await cache.get("n")
         assert count >= last
         last = await cache.incr("n", 1)
-        # LMDB: a writer that is killed behind the commit, and before it has said so in the lock file, leaves a change that
-        # is there and that no reader sees until the next writer finds it. There is never more than one.
+        # LMDB: a writer that is killed behind the commit, and before it has said so in the lock file, leaves a change
+        # that no reader sees until the next writer finds it. There is never more than one.
         assert last - count in (1, 2)
     assert cache.damaged == 0
     assert sorted(path.name for path in (tmp_path / "cache").glob("pages.*")) == ["pages.0", "pages.0-lock"]
