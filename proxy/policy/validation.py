@@ -97,9 +97,15 @@ def _freshen(
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
             tags = tags_of(answer.fields) or stored.tags
             extent, number = stored.extent, stored.number
-            return Freshen(StoredResponse(stored.status, head, stored.body, terms, extent, tags, number), retention)
+            fresh = StoredResponse(stored.status, head, stored.body, terms, extent, tags, number)
+            return Freshen(fresh, retention, _own(answer, withheld - rules.hidden))
         case never:
             assert_never(never)
+
+
+def _own(answer: Response, withheld: frozenset[bytes]) -> tuple[RawField, ...]:
+    """Return the fields of a 304 that are not stored, for the client that asked."""
+    return tuple(field for field in end_to_end(answer.fields) if field[0].lower() in withheld) if withheld else ()
 
 
 def updated(stored: Fields, answer: Response) -> list[RawField]:
