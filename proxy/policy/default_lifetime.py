@@ -29,7 +29,7 @@ class MediaTypes:
     __slots__ = ("_pattern",)
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._pattern = re.compile(any_of(patterns), re.IGNORECASE)
+        self._pattern = re.compile(any_of(patterns) if patterns else "(?!)", re.IGNORECASE)
 
     def take(self, fields: Fields) -> bool:
         """Tell whether a response is of one of them; one without a Content-Type is of none."""
