@@ -23,6 +23,7 @@ from proxy.config.units import Seconds
 from proxy.exchange.searches import Searches
 from proxy.exchange.site import NONE, Route, Site, Sites
 from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.heuristic import Heuristic
 from proxy.policy.key import Distinctions
 from proxy.policy.languages import Languages
@@ -92,7 +93,9 @@ def _distinctions(config: Config, apart: _Apart) -> Distinctions:
     if config.USE_TZ and config.timezone_from is not None:
         zones = Zones(time_zones(), config.TIME_ZONE, config.timezone_from.removeprefix("header:").encode("ascii"))
     ignored, kept = ignored_cookies(apart.cookies), kept_cookies(apart.cookies)
-    return Distinctions(ignored, languages, zones, _normal(apart.normalize), kept)
+    told = config.request_fields
+    rules = FieldRules(key=told.key, withhold=told.withhold, forward=told.forward, underscores=told.underscores)
+    return Distinctions(ignored, languages, zones, _normal(apart.normalize), kept, fields=rules)
 
 
 def _normal(normalize: NormalizeConfig) -> Normal:
@@ -144,7 +147,7 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
             made = _told_apart(made, apart.of(route), config)
         made = _withholding(made, apart.of(route).cookies, config)
         routes.append((match_of(route), _searching(made)))
-    return Site(tuple(routes), _searching(plain))
+    return Site(tuple(routes), _searching(plain), config.path_parameters)
 
 
 @dataclass(frozen=True, slots=True)

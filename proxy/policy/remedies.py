@@ -116,7 +116,8 @@ DETAILS: Mapping[Detail, Remedy] = {
         "If it should be served, add it to `ALLOWED_HOSTS`, or to `sites.<name>.hosts` of its site.",
     ),
     Detail.ROUTE: Remedy(
-        "The route {route} keeps this request away from the cache.",
+        "The route {route} keeps this request away from the cache, or servers read its path in several ways that take "
+        "different routes.",
         "If pages here may be shared, take `routes[].bypass`, `routes[].never_cache` or the 0 of `routes[].cache_page` "
         "away, or put a route for these pages before it: the first that matches counts.",
     ),

@@ -77,10 +77,10 @@ def test_warning(yaml: str, memory: int | None, cores: int | None, expected: str
             pytest.param(f"workers: 2\nlimits: {{stored_body: 1GiB}}\nCACHES: {{default: {{BACKEND: {name}}}}}", 2**20, None, id=name)
             for name in ("filebased", "redis", "pymemcache", "pylibmc", "db", "my.own.Cache")
         ),
-        pytest.param("listen: [127.0.0.1:1, '[::1]:1', unix:/a]", None, None, id="loopback"),
+        pytest.param("listen: [127.0.0.1:1, '[::1]:1', unix:/a]\ntrusted_proxies: unix", None, None, id="loopback"),
         pytest.param("listen: :80\ntrusted_proxies: 10.0.0.0/8", None, None, id="public-behind-a-proxy"),
         pytest.param("upstream: http://web:80\nlisten: 127.0.0.1:80", None, None, id="same-port-elsewhere"),
-        pytest.param("upstream: unix:/a\nlisten: unix:/b", None, None, id="sockets"),
+        pytest.param("upstream: unix:/a\nlisten: unix:/b\ntrusted_proxies: [10.0.0.0/8, unix]", None, None, id="sockets"),
         pytest.param("cookies: {ignore: ['_ga*', 'sess!']}", None, None, id="analytics"),
         pytest.param(f"upstream: {{url: https://web, ca_file: {__file__}}}", None, None, id="ca-for-https"),
     ],

@@ -50,7 +50,10 @@ def test_the_prefix_of_cache_and_site() -> None:
 
 def test_a_host_in_another_spelling() -> None:
     found = parts(request("host: Site.Test:80"))
-    assert (found["host"].kept, found["host"].why) == ("site.test", "in lower case, without the default port")
+    assert (found["host"].kept, found["host"].why) == (
+        "site.test",
+        "in lower case, without the default port and the dot at the end",
+    )
 
 
 def test_without_a_query_there_is_none() -> None:
