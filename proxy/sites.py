@@ -195,7 +195,9 @@ def _withholding(route: Route, cookies: CookieConfig, config: Config) -> Route:
         needed.append(config.LANGUAGE_COOKIE_NAME)
     if config.USE_TZ and (config.timezone_from or "").startswith("cookie:"):
         needed.append((config.timezone_from or "").removeprefix("cookie:"))
-    withheld = IgnoredCookies(ignored_cookies(cookies), kept=(*kept_cookies(cookies), *needed))
+    withheld = route.rules.distinctions.cookies
+    if needed:
+        withheld = IgnoredCookies(ignored_cookies(cookies), kept=(*kept_cookies(cookies), *needed))
     return replace(route, rules=replace(route.rules, withheld_cookies=withheld))
 
 

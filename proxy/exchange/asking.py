@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from proxy.exchange.job import Job
 from proxy.exchange.replies import Exchange
-from proxy.message.fields import RawField
+from proxy.message.fields import Fields, RawField
 from proxy.message.framing import Length
 from proxy.message.heads import Request
-from proxy.policy.cookies import without_ignored
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head
 from proxy.policy.key import normalise
 from proxy.policy.partial import completing_fields
@@ -53,17 +52,19 @@ def ask_of(job: Job) -> Ask:
 
 def is_shown_as_keyed(exchange: Exchange) -> bool:
     """Tell whether a request that came whole to the origin says nothing that a storable one would not say."""
-    request = exchange.request
-    whole = _fields(exchange, _NOTHING, is_storable=False)
-    return whole == _fields(exchange, _NOTHING, is_storable=True) and request.target == _target(request)
+    whole, shown = (Fields(_fields(exchange, _NOTHING, is_storable=each)) for each in (False, True))
+    return whole.index == shown.index and exchange.request.target == _target(exchange.request)
 
 
 def _fields(exchange: Exchange, without: frozenset[bytes], *, is_storable: bool) -> list[RawField]:
-    request, rules = exchange.request, exchange.route.rules
-    fields = request_fields(request, rules.distinctions.fields, without=without, storable=is_storable)
-    if is_storable and rules.withheld_cookies is not None and b"cookie" in request.fields.index:
-        fields = without_ignored(fields, rules.withheld_cookies)
-    return fields
+    rules = exchange.route.rules
+    return request_fields(
+        exchange.request,
+        rules.distinctions.fields,
+        without=without,
+        storable=is_storable,
+        cookies=rules.withheld_cookies,
+    )
 
 
 def _target(request: Request) -> bytes:

@@ -17,6 +17,7 @@ from proxy.exchange.forgetting import Forgetting
 from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep_freshened
 from proxy.exchange.last_fetch import LastFetches
+from proxy.exchange.loops import Loops
 from proxy.exchange.passing import head_of, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing
@@ -70,6 +71,7 @@ class Fetcher:
         self._sharing = Sharing(flights, replies, clock)
         self.forgetting = Forgetting(sites, flights)
         self.last = LastFetches() if last is None else last
+        self._loops = Loops()
 
     @property
     def keeping(self) -> int:
@@ -332,9 +334,12 @@ class Fetcher:
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
+        is_loop = self._loops.sees(exchange.request, answer.response)
         if not exchange.primary:
             # It bypasses the cache: there is no key that anybody would select it by.
             return Discard(job.detail or Detail.METHOD)
+        if is_loop:
+            return Discard(Detail.UNTRUSTED_PROXY)
         storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, exchange.route.rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)

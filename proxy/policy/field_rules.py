@@ -95,11 +95,6 @@ KNOWN = FieldRules()
 """What holds where no operator said otherwise."""
 
 
-def left_out(*, trusted: bool, storable: bool, safe: bool) -> frozenset[FieldKind]:
-    """Return the kinds of fields that the application does not get of a request."""
-    return _LEFT_OUT[trusted, storable, safe]
-
-
 def _kinds_left_out(*, trusted: bool, storable: bool, safe: bool) -> frozenset[FieldKind]:
     kinds = {FieldKind.NEVER}
     if storable:
@@ -113,12 +108,13 @@ def _kinds_left_out(*, trusted: bool, storable: bool, safe: bool) -> frozenset[F
     return frozenset(kinds)
 
 
-_LEFT_OUT = {
+LEFT_OUT = {
     (trusted, storable, safe): _kinds_left_out(trusted=trusted, storable=storable, safe=safe)
     for trusted in (False, True)
     for storable in (False, True)
     for safe in (False, True)
 }
+"""The kinds of fields that the application does not get of a request, by whether it is trusted, storable and safe."""
 
 
 def is_counted(kind: FieldKind, *, trusted: bool) -> bool:

@@ -8,7 +8,8 @@ from functools import lru_cache
 from proxy.message.fields import Fields, RawField, serialise
 from proxy.message.grammar import tokens
 from proxy.message.heads import Request
-from proxy.policy.field_rules import KNOWN, FieldRules, left_out
+from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.field_rules import KNOWN, LEFT_OUT, FieldRules
 
 #: RFC 9110 §7.6.1, and those that older senders leave out of Connection.
 HOP_BY_HOP = frozenset(
@@ -32,17 +33,22 @@ def request_fields(
     *,
     without: frozenset[bytes] = frozenset(),
     storable: bool = False,
+    cookies: IgnoredCookies | None = None,
 ) -> list[RawField]:
     """Return the fields to send to the origin; ``without`` names more that stay behind, in lower case.
 
-    Of a ``storable`` request, whose answer could be stored, it gets what the key has, as the key has it.
+    Of a ``storable`` request, whose answer could be stored, it gets what the key has, as the key has it, and none of
+    the ``cookies``.
     """
-    dropped = _replaced(without)
+    index = request.fields.index
+    cookie = index.get(b"cookie") if cookies is not None and storable else None
+    dropped = _replaced(without) if cookie is None else _replaced_too(without)
     lowered = request.fields.lowered()
     common, kind = rules.common, rules.kind
-    apart = left_out(trusted=request.trusted, storable=storable, safe=request.is_safe)
+    apart = LEFT_OUT[request.trusted, storable, storable or request.is_safe]
     raw = [field for name, field in lowered if name not in dropped and (name in common or kind(name) not in apart)]
-    index = request.fields.index
+    if cookies is not None and cookie is not None and (remaining := cookies.remaining(cookie)):
+        raw.append((b"Cookie", remaining))
     host = index.get(b"host", request.host)
     if storable and host != request.host:
         host = request.host
@@ -56,6 +62,12 @@ def request_fields(
 def _replaced(without: frozenset[bytes]) -> frozenset[bytes]:
     """Return the names of the fields that stay behind, and of those that we write anew."""
     return HOP_BY_HOP | {b"x-forwarded-for", b"via"} | without
+
+
+@lru_cache(maxsize=16)
+def _replaced_too(without: frozenset[bytes]) -> frozenset[bytes]:
+    """Return the same, and Cookie."""
+    return _replaced(without) | {b"cookie"}
 
 
 def _after(earlier: bytes | None, last: bytes) -> bytes:

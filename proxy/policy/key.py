@@ -12,7 +12,7 @@ from proxy.message.fields import Fields, RawField
 from proxy.message.grammar import members
 from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE, IgnoredCookies, single_cookie
-from proxy.policy.field_rules import KNOWN, FieldRules, is_counted, is_steady, left_out
+from proxy.policy.field_rules import KNOWN, LEFT_OUT, FieldRules, is_counted, is_steady
 from proxy.policy.forwarded import forwarded_in_key
 from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID, Languages
 from proxy.policy.negotiation import NOTHING_DECLARED, Normal
@@ -29,7 +29,7 @@ _PERCENT = ord("%")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 #: What the application does not get of a request whose answer could be stored, from others and from trusted proxies.
-_WITHHELD = tuple(left_out(trusted=trusted, storable=True, safe=True) for trusted in (False, True))
+_WITHHELD = (LEFT_OUT[False, True, True], LEFT_OUT[True, True, True])
 
 
 def primary_key(scope: bytes, request: Request, fields: FieldRules = KNOWN) -> PrimaryKey:
@@ -42,8 +42,9 @@ def primary_key(scope: bytes, request: Request, fields: FieldRules = KNOWN) -> P
         target = normalise(target)
     key = b"%b%d:%b" % (_origin_key(scope, request.scheme, request.host), len(target), target)
     # The navigations of browsers have none of these.
-    is_plain = not request.trusted and fields.counted.isdisjoint(request.fields.index)
-    return PrimaryKey(key if is_plain else key + _beside(request, fields))
+    if request.trusted or not fields.counted.isdisjoint(request.fields.index):
+        key += _beside(request, fields)
+    return key  # type: ignore[return-value]  # PrimaryKey(key) is a call of Python's, on the way of every hit
 
 
 @lru_cache(maxsize=256)

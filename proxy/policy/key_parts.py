@@ -11,7 +11,7 @@ from proxy.message.fields import RawField
 from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE
 from proxy.policy.facts import cookie_names, field_name, shown_name
-from proxy.policy.field_rules import FieldRules, left_out
+from proxy.policy.field_rules import LEFT_OUT, FieldRules
 from proxy.policy.forwarded import scheme_field
 from proxy.policy.key import Distinctions, counted_fields, normalise, varied_value
 from proxy.policy.known_fields import FieldKind
@@ -145,7 +145,7 @@ def _shown_fields(said: Sequence[RawField]) -> str:
 
 
 def _withheld(request: Request, kinds: Mapping[bytes, FieldKind]) -> Iterator[KeyPart]:
-    apart = left_out(trusted=request.trusted, storable=True, safe=True)
+    apart = LEFT_OUT[request.trusted, True, True]
     names = {name: kind for name, kind in kinds.items() if kind in apart}
     proxies = tuple(field_name(name) for name, kind in names.items() if kind in _OF_PROXIES)
     others = tuple(field_name(name) for name, kind in names.items() if kind not in _OF_PROXIES)

@@ -218,6 +218,11 @@ DETAILS: Mapping[Detail, Remedy] = {
         "The response ends with its connection, and nobody can tell whether it was whole.",
         "Let the application send Content-Length or use the chunked coding: every current server does over HTTP/1.1.",
     ),
+    Detail.UNTRUSTED_PROXY: Remedy(
+        "The request says that it came by https, its sender is not in `trusted_proxies` and is not believed, and the "
+        "application redirects it to https of the same URL: in a browser that goes on for ever.",
+        "If the sender is your proxy, name its address in `trusted_proxies`, or unix if it comes over a Unix socket.",
+    ),
     Detail.STORAGE_FAILED: Remedy(
         "The cache did not answer in time or failed, so the application was asked and nothing was stored.",
         "See whether its server runs and is near; the metrics sitecache_storage_errors_total say how it fails. "

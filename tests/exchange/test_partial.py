@@ -14,7 +14,7 @@ from proxy.message.framing import CHUNKED, UNTIL_CLOSE, Framing, Length
 from proxy.storage.backends.base import Value
 from proxy.storage.responses import NoResponses
 from tests.exchange.making import EARLIER, Bench, Clock, Coming, Gate, coming, request, settled, whole
-from tests.exchange.remotes import pages_of, Counting, Unreachable, remote
+from tests.exchange.remotes import Counting, Unreachable, pages_of, remote
 
 FRESH, TAG, TAG_B = "cache-control: max-age=60", 'etag: "a"', 'etag: "b"'
 BODY = b"".join(b"%03d " % number for number in range(25))

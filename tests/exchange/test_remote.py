@@ -20,7 +20,7 @@ from proxy.storage.numbers import Operation
 from proxy.storage.remote import RemoteResponses
 from proxy.storage.responses import MemoryResponses, Responses
 from tests.exchange.making import NOW, Bench, Clock, Gate, request, settled, whole
-from tests.exchange.remotes import pages_of, PURGES, Counting, Unreachable, guards, remote, start
+from tests.exchange.remotes import PURGES, Counting, Unreachable, guards, pages_of, remote, start
 from tests.storage.test_responses import stored
 
 FRESH = "cache-control: max-age=60"

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.config.model import CookieConfig, CookiePreset
 from proxy.config.presets import COOKIES, PARAMETERS, ignored_cookies, kept_cookies
-from proxy.message.fields import Fields
-from proxy.policy.cookies import IgnoredCookies, without_ignored
+from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.forwarding import request_fields
 from proxy.policy.key import Distinctions
 from proxy.sites import distinctions_of
 from proxy.storage.remote import RemoteResponses
@@ -171,8 +171,10 @@ def test_presets_go_together() -> None:
 
 
 def test_fields_without_ignored_cookies() -> None:
-    raw = Fields([(b"COOKIE", b"a=1; b=2"), (b"X", b"a=1"), (b"Cookie", b"a=2")]).raw
-    assert without_ignored(raw, IgnoredCookies(["a"])) == [(b"COOKIE", b"b=2"), (b"X", b"a=1")]
+    asked = request("/", "COOKIE: a=1; b=2", "X: a=1", "Cookie: a=2; c=3")
+    sent = request_fields(asked, storable=True, cookies=IgnoredCookies(["a"]))
+    assert sent[:2] == [(b"X", b"a=1"), (b"Cookie", b"b=2; c=3")]
+    assert request_fields(asked, cookies=IgnoredCookies(["a"]))[:3] == asked.fields.raw
 
 
 # The query.
