@@ -147,8 +147,9 @@ def _shown_fields(said: Sequence[RawField]) -> str:
 def _withheld(request: Request, kinds: Mapping[bytes, FieldKind]) -> Iterator[KeyPart]:
     apart = LEFT_OUT[request.trusted, True, True]
     names = {name: kind for name, kind in kinds.items() if kind in apart}
-    proxies = tuple(field_name(name) for name, kind in names.items() if kind in _OF_PROXIES)
-    others = tuple(field_name(name) for name, kind in names.items() if kind not in _OF_PROXIES)
+    never = frozenset() if request.trusted else _OF_PROXIES
+    proxies = tuple(field_name(name) for name, kind in names.items() if kind in never)
+    others = tuple(field_name(name) for name, kind in names.items() if kind not in never)
     if proxies:
         why = "only `trusted_proxies` may say these; the application does not get them either"
         yield KeyPart("forwarded fields", "", proxies, why)
