@@ -44,6 +44,8 @@ def request_fields(
     cookie = index.get(b"cookie") if cookies is not None and storable else None
     dropped = _replaced(without) if cookie is None else _replaced_too(without)
     lowered = request.fields.lowered()
+    if storable and len(index) != len(request.fields.raw):
+        lowered = _combined(request.fields)
     common, kind = rules.common, rules.kind
     apart = LEFT_OUT[request.trusted, storable, storable or request.is_safe]
     raw = [field for name, field in lowered if name not in dropped and (name in common or kind(name) not in apart)]
@@ -56,6 +58,14 @@ def request_fields(
     raw.append((b"Via", _after(index.get(b"via"), _VIA[request.minor])))
     raw.extend(_forwarded(request, host))
     return raw
+
+
+def _combined(fields: Fields) -> Iterable[tuple[bytes, RawField]]:
+    """Return one line for each name, as keys have it: of several, servers take the first, the last or all (§5.3)."""
+    first: dict[bytes, bytes] = {}
+    for name, (raw_name, _) in fields.lowered():
+        first.setdefault(name, raw_name)
+    return [(name, (raw_name, fields.index[name])) for name, raw_name in first.items()]
 
 
 @lru_cache(maxsize=16)

@@ -28,7 +28,10 @@ _CREDENTIALS = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
 _ABOUT_CLIENTS = frozenset({FieldKind.PROXY_CLIENT, FieldKind.EDGE_CLIENT})
 _OF_PROXIES = frozenset({FieldKind.PROXY, FieldKind.PROXY_CLIENT, FieldKind.METHOD, FieldKind.SPELLED})
 _SECRET_PARAMETER = re.compile(r"(?i)(?:^|[_-])(?:sid|session|sig|signature|key|code|otp)(?:[_-]?id)?$")
-_COOKIES = "`cookies.ignore` and `cookies.preset` say which cookies do not count"
+_COOKIES = (
+    "`cookies.ignore` and `cookies.preset` say which cookies do not count, and `cookies.withhold` that the application "
+    "does not get these"
+)
 
 
 @dataclass(frozen=True, slots=True)

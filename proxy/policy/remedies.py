@@ -219,7 +219,7 @@ DETAILS: Mapping[Detail, Remedy] = {
         "Let the application send Content-Length or use the chunked coding: every current server does over HTTP/1.1.",
     ),
     Detail.UNTRUSTED_PROXY: Remedy(
-        "The request says that it came by https, its sender is not in `trusted_proxies` and is not believed, and the "
+        "The request says that it came by https, its sender is not trusted, and the "
         "application redirects it to https of the same URL: in a browser that goes on for ever.",
         "If the sender is your proxy, name its address in `trusted_proxies`, or unix if it comes over a Unix socket.",
     ),

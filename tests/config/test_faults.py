@@ -235,6 +235,11 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         ),
         # proxies, cookies
         line("trusted_proxies: [10.0.0.1/8]", f'trusted_proxies[0]: expected {PROXY}, found "10.0.0.1/8"; did you mean "10.0.0.0/8"?', id="host-bits"),
+        line("trusted_proxies: unix:/run/a", f'trusted_proxies[0]: expected {PROXY}, found "unix:/run/a"; "unix" stands for every Unix socket', id="one-socket"),
+        line("request_fields: {key: 'X-*'}", 'request_fields.key[0]: expected the name of a field, found "X-*"; the whole name is needed', id="pattern-in-the-key"),
+        line("request_fields: {withhold: Cookie}", 'request_fields.withhold[0]: expected the name of a field, * standing for any text, found "Cookie"; see cookies', id="cookie-is-no-single-field"),
+        line("request_fields: {forward: '*'}", 'request_fields.forward[0]: expected the name of a field, * standing for any text, found "*"; it is in the key, or about the connection', id="every-field"),
+        line("request_fields: {forward: 'a b'}", 'request_fields.forward[0]: expected the name of a field, * standing for any text, found "a b"', id="no-field"),
         line("trusted_proxies: nginx", f'trusted_proxies[0]: expected {PROXY}, found "nginx"', id="proxy-by-name"),
         line("cookies: {ignore: ['a b']}", 'cookies.ignore[0]: expected the name of a cookie, * standing for any text, found "a b"', id="cookie-name"),
         # limits

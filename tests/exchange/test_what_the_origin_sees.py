@@ -238,6 +238,23 @@ async def test_another_request_names_it_as_the_client_does(bench: Bench, path: P
     assert bench.origin.fields().get(b"host") == b"Site.TEST:80"
 
 
+# Several lines of one field (RFC 9110 §5.3).
+
+
+@pytest.mark.rfc(9110, "5.3")
+@pytest.mark.parametrize("path", STORABLE, ids=names(STORABLE))
+async def test_several_lines_are_one_as_in_the_key(bench: Bench, path: Path_) -> None:
+    await path(bench, [PLAIN, "X-Lang: de", "Accept: a", "x-lang: fr"])
+    assert bench.origin.fields().lines(b"x-lang") == [b"de, fr"]
+    assert bench.origin.fields().lines(b"accept") == [b"a"]
+
+
+@pytest.mark.parametrize("path", NOT_STORABLE, ids=names(NOT_STORABLE))
+async def test_several_lines_of_another_request_stay_as_they_are(bench: Bench, path: Path_) -> None:
+    await path(bench, [PLAIN, "X-Lang: de", "Accept: a", "x-lang: fr"])
+    assert bench.origin.fields().lines(b"x-lang") == [b"de", b"fr"]
+
+
 # The target (RFC 3986 §6.2.2).
 
 
