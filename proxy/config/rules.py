@@ -14,7 +14,16 @@ from urllib.parse import unquote
 
 from proxy.config.addresses import LISTENER, ORIGIN, UNIX_PEERS, parse_listener, parse_origin
 from proxy.config.allowed import HOST_PATTERN, host_pattern
-from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router, serializer
+from proxy.config.backends import (
+    BACKEND,
+    DJANGOS_KEY_FUNCTION,
+    backend,
+    dotted,
+    kind_of_location,
+    kind_of_options,
+    router,
+    serializer,
+)
 from proxy.config.locales import LANGUAGES, SOURCE, language, languages, source, time_zone
 from proxy.config.model import (
     AdminConfig,
@@ -23,7 +32,9 @@ from proxy.config.model import (
     ClientTimeouts,
     Config,
     CookieConfig,
+    FieldLifetimeConfig,
     FileOptions,
+    HealthCheckConfig,
     HeuristicConfig,
     Limits,
     NormalizeConfig,
@@ -36,6 +47,7 @@ from proxy.config.model import (
     UpstreamTimeouts,
 )
 from proxy.config.purging import PurgeConfig
+from proxy.config.usual import USUAL
 
 OFF = "off"
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -156,6 +168,10 @@ def _path_pattern(text: str) -> str:
     return text
 
 
+def _health_path(text: str) -> str:
+    return text if text == USUAL else _path_pattern(text)
+
+
 def _regex(text: str) -> str:
     try:
         re.compile(text)
@@ -189,6 +205,32 @@ def _cookie_name(text: str) -> str:
 def _targeted(text: str) -> str:
     """Read the name of a field that says what Cache-Control says; that name itself is always behind them."""
     if not re.fullmatch(_WORD, text) or text.lower() in {"cache-control", "expires", "pragma"}:
+        raise ValueError("")
+    return text
+
+
+def _field_pattern(text: str) -> str:
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    if text.lower() in {"cookie", "authorization"}:
+        raise ValueError("it counts in any case")
+    return text.lower()
+
+
+def _media_type(text: str) -> str:
+    if not re.fullmatch(rf"(?:{_WORD}/{_WORD}|\*|{USUAL})", text):
+        raise ValueError("parameters such as charset are no part of it" if ";" in text else "")
+    return text.lower()
+
+
+def _response_field(text: str) -> str:
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    return text.lower()
+
+
+def _field_value(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or text != text.strip() or not text:
         raise ValueError("")
     return text
 
@@ -277,6 +319,13 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
     (Config, "ALLOWED_HOSTS"): Rule(f"{HOST_PATTERN}, or *", host_pattern),
     (Config, "targeted"): Rule("the name of a field such as CDN-Cache-Control", _targeted),
+    (Config, "identity_fields"): Rule("the name of a field, * standing for any text, or usual", _field_pattern),
+    (Config, "page_types"): Rule("a media type such as text/html or image/*, or usual", _media_type),
+    (HealthCheckConfig, "paths"): Rule("a path such as /healthz, * standing for any text, or usual", _health_path),
+    (FieldLifetimeConfig, "field"): Rule(
+        "the name of a field of responses", _response_field, if_missing="say which field it is about"
+    ),
+    (FieldLifetimeConfig, "value"): Rule("the value of that field", _field_value, if_missing="say which value it has"),
     (HeuristicConfig, "percent"): Rule("a whole number from 0 to 100", _between(0, 100)),
     (Config, "LANGUAGES"): Rule(LANGUAGES, languages),
     (Config, "LANGUAGE_CODE"): Rule("a language code such as en-us", language),
@@ -298,7 +347,7 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (NormalizeConfig, "fields"): Rule("the name of a field that is a list, or *", _list_field),
     (CacheConfig, "BACKEND"): Rule(BACKEND, backend),
     (CacheConfig, "VERSION"): _COUNT_OR_NONE,
-    (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted),
+    (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted, {DJANGOS_KEY_FUNCTION: lambda: None}),
     (CacheConfig, "DEADLINE"): _LASTING,
     (CacheConfig, "BREAKER_FAILURES"): _COUNT,
     (CacheConfig, "BREAKER_REST"): _LASTING,

@@ -20,9 +20,10 @@ from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.loops import Loops
 from proxy.exchange.passing import head_of, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
-from proxy.exchange.sharing import Sharing
+from proxy.exchange.sharing import Sharing, sent
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
+from proxy.message.fields import RawField
 from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
@@ -40,13 +41,15 @@ from proxy.policy.decisions import (
 )
 from proxy.policy.forwarding import response_fields
 from proxy.policy.heading import Outdated, decide_heading
+from proxy.policy.identity import is_identified, tells_clients_apart
 from proxy.policy.partial import complete
 from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, outdates, spent_fields
+from proxy.policy.storing import decide_storing, hidden_fields, outdates
+from proxy.policy.told import site_fields, spent_fields
 from proxy.policy.validation import decide_validation, may_stand_in
 from proxy.policy.variants import named
 from proxy.upstream.connection import Answer
@@ -160,8 +163,13 @@ class Fetcher:
 
     def _offers(self, job: Job) -> bool:
         """Tell whether the origin may say that another variant answers the request, too."""
-        is_whole = job.whole and job.reason is ForwardReason.VARY_MISS
-        return is_whole and job.exchange.route.rules.validate_variants
+        exchange = job.exchange
+        rules = exchange.route.rules
+        if not rules.validate_variants or not job.whole or job.reason is not ForwardReason.VARY_MISS:
+            return False
+        # A tag may be the same for all users.
+        is_known = is_identified(exchange.request, rules.distinctions)
+        return not is_known and not any(tells_clients_apart(vary, rules.distinctions) for vary in exchange.specs or ())
 
     def _asked_at(self, exchange: Exchange) -> UnixTime:
         """Return the time as the origin is asked, and remember what the storage was like then."""
@@ -195,9 +203,9 @@ class Fetcher:
             return True
         exchange = job.exchange
         match decide_validation(exchange.request, subject, answer.response, job.times, exchange.route.rules):
-            case Freshen(stored, retention):
-                self._freshened(job, stored, retention)
-            case ServeStale(stored):
+            case Freshen() as freshen:
+                self._freshened(job, freshen)
+            case ServeStale():
                 answer.body.abandon()
                 self._failed(job, UpstreamError("the origin answered with an error"), answer.response.status)
             case Replace():
@@ -224,7 +232,7 @@ class Fetcher:
             return False
         decision = decide_validation(exchange.request, stored, response, job.times, exchange.route.rules)
         if isinstance(decision, Freshen):
-            self._freshened(job, decision.stored, decision.retention)
+            self._freshened(job, decision)
         return isinstance(decision, Freshen)
 
     def _completed(self, job: Job, answer: Answer, part: StoredResponse) -> bool:
@@ -241,16 +249,17 @@ class Fetcher:
         self._pass_on(job, answer)
         return True
 
-    def _freshened(self, job: Job, stored: StoredResponse, retention: float) -> None:
-        exchange = job.exchange
+    def _freshened(self, job: Job, freshen: Freshen) -> None:
+        exchange, stored = job.exchange, freshen.stored
         now = job.times[1]
         outcome = job.outcome()
         outcome.forward_status = 304
         outcome.ttl = int(stored.terms.lifetime - stored.terms.age(now))
         if not exchange.asked.no_store and not self._flights.was_invalidated(exchange.primary, job.times[0]):
-            until = UnixTime(stored.terms.born + retention)
+            until = UnixTime(stored.terms.born + freshen.retention)
             outcome.stored = keep_freshened(exchange, stored, until, job.times, self._flights)
-        self._replies.stored(exchange, stored, outcome, now)
+        job.own = list(freshen.own)
+        self._replies.stored(exchange, sent(job, stored), outcome, now)
         if job.flight is not None:
             job.flight.land(Settled())
 
@@ -285,7 +294,7 @@ class Fetcher:
         """Answer for an origin that failed: with what may stand in for it, else with the failure."""
         now = self._clock()
         outcome.forward_status = status
-        if fallback is not None and may_stand_in(fallback, now, exchange.route.rules):
+        if fallback is not None and may_stand_in(exchange.request, fallback, now, exchange.route.rules):
             outcome.detail = Detail.STALE_IF_ERROR
             outcome.ttl = int(fallback.terms.lifetime - fallback.terms.age(now))
             self._replies.stored(exchange, fallback, outcome, now)
@@ -352,17 +361,17 @@ class Fetcher:
         if job.key is not None and response.status != 304 and response.status < 500:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
-        if job.fallback is not None and outdates(response, why):
+        rules = exchange.route.rules
+        if job.fallback is not None and outdates(exchange.request, response, why, rules):
             exchange.route.responses.drop(exchange.primary, exchange.request, job.fallback)
         self._leave_flight(job)
         exchange.client.endless = response.is_event_stream
         outcome = job.outcome()
         outcome.forward_status = response.status
-        if exchange.request.method == b"GET":
+        if exchange.request.method == b"GET" and (response.status != 304 or job.detail is None):
+            # That a 304 is not stored is no news; why the origin judged the client's conditions is.
             outcome.detail = why
-        rules = exchange.route.rules
-        fields = spent_fields(passed_on(response, now, rules.hidden), response, rules, now)
-        head = head_of(response, fields)
+        head = head_of(response, self._unstored_fields(job, response))
         evaluate = job.whole and has_preconditions(exchange.request)
         whole = answer.body.whole if isinstance(answer.framing, Length | NoBody) and not evaluate else None
         if whole is not None:
@@ -372,6 +381,18 @@ class Fetcher:
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=evaluate)
+
+    def _unstored_fields(self, job: Job, response: Response) -> list[RawField]:
+        """Return the fields of a response that is not stored; to HEAD those that GET would get (RFC 9110 §9.3.2)."""
+        exchange = job.exchange
+        request, rules, now = exchange.request, exchange.route.rules, job.times[1]
+        fields = passed_on(response, now, hidden_fields(response, now, rules))
+        if request.method == b"HEAD" and exchange.primary:
+            asking = replace(request, method=b"GET")
+            storing = decide_storing(asking, exchange.asked, response, job.times, rules)
+            if isinstance(storing, Store):
+                return site_fields(fields, storing.terms, rules, response.status)
+        return spent_fields(fields, response, rules, now, is_read=request.method in (b"GET", b"HEAD"))
 
     def _tunnel(self, job: Job, answer: Answer) -> None:
         exchange = job.exchange

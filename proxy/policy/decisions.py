@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.config.units import Seconds
+from proxy.message.fields import RawField
 from proxy.policy.stored import StoredResponse, Terms
 
 
@@ -37,6 +38,10 @@ class Detail(StrEnum):
     REQUEST_BODY = "request-body"
     COOKIE = "cookie"
     AUTHORIZATION = "authorization"
+    IDENTITY = "identity"
+    """A field of ``identity_fields`` says who asks."""
+    HEALTH_CHECK = "health-check"
+    """A health check asks, and is to hear the application itself."""
     REQUEST_NO_CACHE = "request-no-cache"
     REQUEST_NO_STORE = "request-no-store"
     REQUEST_MAX_AGE = "request-max-age"
@@ -165,6 +170,8 @@ class Freshen:
 
     stored: StoredResponse
     retention: Seconds
+    own: tuple[RawField, ...] = ()
+    """Fields of the 304 that are for the client of this exchange only (RFC 9111 §5.2.2.4, §5.2.2.7)."""
 
 
 @dataclass(frozen=True, slots=True)

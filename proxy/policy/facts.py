@@ -10,9 +10,11 @@ from enum import StrEnum
 from proxy.config.units import Bytes, show_bytes
 from proxy.message.fields import Fields
 from proxy.message.heads import Request, Response
+from proxy.policy.file_types import Kind, kind_of_file
 from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
 from proxy.policy.said import said
+from proxy.policy.surrogate import READERS as SURROGATE_FIELDS
 
 _MOST_NAMES = 8
 _LONGEST_NAME = 60
@@ -43,11 +45,15 @@ class Facts:
     """Names of those that the response sets."""
     control: str = "Cache-Control"
     """The field that counts of those that speak of caching."""
+    word: str = "no-store"
+    """What it says where it forbids to store."""
     vary: tuple[str, ...] = ()
     """The fields that the responses of this URL vary by."""
     length: Bytes | None = None
     limit: Bytes | None = None
     """The most that is stored of a body."""
+    file: Kind | None = None
+    """It is one of the files that pages consist of, and no page."""
 
     @property
     def kind(self) -> CookieKind | None:
@@ -65,8 +71,10 @@ class Facts:
             "cookies": _counted(self.cookies) or "cookies",
             "set_cookies": _counted(self.set_cookies) or "a cookie",
             "control": self.control,
+            "word": self.word,
             "vary": ", ".join(self.vary) or "the fields that they vary by",
             "length": "its body" if self.length is None else show_bytes(self.length),
+            "file": self.file or "of a page",
             "limit": "limits.stored_body" if self.limit is None else show_bytes(self.limit),
         }
 
@@ -79,8 +87,9 @@ def facts_of(request: Request, response: Response | None, rules: Rules, route: s
     """Return the facts of one exchange, each of a bounded size."""
     method = shown_name(request.method)
     left = cookie_names(rules.distinctions, request)
+    file = kind_of_file(request, response)
     if response is None:
-        return Facts(method, route, cookies=left, limit=rules.stored_body)
+        return Facts(method, route, cookies=left, limit=rules.stored_body, file=file)
     fields = response.fields
     length = fields.get(b"content-length") or b""
     return Facts(
@@ -89,9 +98,11 @@ def facts_of(request: Request, response: Response | None, rules: Rules, route: s
         status=response.status,
         cookies=left,
         set_cookies=_set_cookies(fields) if b"set-cookie" in fields else (),
-        control=_control(fields, rules),
+        control=_control(fields, rules)[0],
+        word=_control(fields, rules)[1],
         length=Bytes(int(length)) if length.isdigit() else None,
         limit=rules.stored_body,
+        file=file,
     )
 
 
@@ -99,8 +110,15 @@ def _set_cookies(fields: Fields) -> tuple[str, ...]:
     return _shown(value.partition(b"=")[0].strip() for value in fields.lines(b"set-cookie"))
 
 
-def _control(fields: Fields, rules: Rules) -> str:
-    """Return the field that counts of those that speak of caching."""
+def _control(fields: Fields, rules: Rules) -> tuple[str, str]:
+    """Return the field that counts of those that speak of caching, and the word by which it forbids to store."""
+    surrogate = next((name for name in SURROGATE_FIELDS if name in fields), None)
+    if surrogate is not None and b"no-store" not in said(fields, rules.targeted).directives:
+        return field_name(surrogate), shown_name(fields.get(surrogate) or b"")
+    return _cache_control(fields, rules), "no-store"
+
+
+def _cache_control(fields: Fields, rules: Rules) -> str:
     targeted = next((name for name in rules.targeted if name in fields), None)
     if targeted is None or not said(fields, rules.targeted).is_targeted:
         return "Cache-Control"

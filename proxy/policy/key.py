@@ -14,8 +14,9 @@ from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE, IgnoredCookies, single_cookie
 from proxy.policy.field_rules import KNOWN, LEFT_OUT, FieldRules, is_counted, is_steady
 from proxy.policy.forwarded import forwarded_in_key
+from proxy.policy.identity import IdentityFields
 from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID, Languages
-from proxy.policy.negotiation import NOTHING_DECLARED, Normal
+from proxy.policy.negotiation import CODINGS, NOTHING_DECLARED, Normal, takes_codings
 from proxy.policy.zones import Zones
 
 PrimaryKey = NewType("PrimaryKey", bytes)
@@ -107,10 +108,14 @@ def page_name(key: bytes) -> str:
     return f"page.{blake2b(key, digest_size=20).hexdigest()}"
 
 
+#: An operator may say that no other field identifies clients.
+NO_IDENTITY = IdentityFields(())
+
+
 class Distinctions:
     """What tells the variants of a page apart, as far as the operator declared it."""
 
-    __slots__ = ("_languages", "_zones", "cookies", "fields", "normal", "readings")
+    __slots__ = ("_languages", "_zones", "cookies", "fields", "identity", "normal", "readings")
 
     def __init__(
         self,
@@ -119,11 +124,12 @@ class Distinctions:
         zones: Zones | None = None,
         normal: Normal = NOTHING_DECLARED,
         kept_cookies: Sequence[str] = (),
-        *,
-        fields: FieldRules = KNOWN,
+        identity: IdentityFields = NO_IDENTITY,
     ) -> None:
         """``ignored_cookies`` has patterns of their names, and ``kept_cookies`` of those that these do not cover."""
-        self.fields = fields
+        self.identity = identity
+        """The fields, beside Cookie and Authorization, that identify the client."""
+        self.fields = KNOWN
         """Which fields are in the key, and which the application does not get."""
         self._languages = languages
         self._zones = zones
@@ -185,6 +191,8 @@ def varied_value(name: bytes, request: Request, distinctions: Distinctions) -> b
         return distinctions.cookies.remaining(value) or None
     if name.startswith(SINGLE_COOKIE):
         return single_cookie(request.fields.index.get(b"cookie"), name.removeprefix(SINGLE_COOKIE))
+    if name.startswith(CODINGS):
+        return takes_codings(name.removeprefix(CODINGS), request)
     if name not in distinctions.fields.common and distinctions.fields.kind(name) in _WITHHELD[request.trusted]:
         value = None
     if name in (b"x-forwarded-for", b"forwarded"):

@@ -41,8 +41,12 @@ def remedy_of(outcome: Outcome, facts: Facts) -> Remedy:
     """Return the plain words for what became of a request: those of the detail, which is the closest to the cause."""
     if outcome.detail is Detail.SET_COOKIE and facts.kind is not None:
         return COOKIES[facts.kind].about(facts)
+    if outcome.detail is Detail.COOKIE and facts.file is not None:
+        return FILE_WITH_COOKIES.about(facts)
     if outcome.detail is not None:
         return DETAILS[outcome.detail].about(facts)
+    if outcome.forward is ForwardReason.VARY_MISS and not outcome.stored and facts.file and "Cookie" in facts.vary:
+        return FILE_BY_COOKIES.about(facts)
     if outcome.forward is not None:
         return (STORED if outcome.stored else FORWARDED[outcome.forward]).about(facts)
     return HIT
@@ -50,6 +54,18 @@ def remedy_of(outcome: Outcome, facts: Facts) -> Remedy:
 
 HIT = Remedy("A stored response answers, and it is fresh.", "Nothing: this is what the cache is for.")
 STORED = Remedy("The application was asked, and its answer was stored.", "Nothing: the next request gets it.")
+
+#: Files behind session cookies: every visitor of a web mail or of a shop with a basket asks for them with cookies.
+FILE_WITH_COOKIES = Remedy(
+    "The request has {cookies}, and the response, a file ({file}), does not say who may share it.",
+    "If such files are the same for everybody, put a route for them (such as match: /static/*) before the others, with "
+    "public: true and a max_age in `routes[].cache_control`; or let their server send Cache-Control: public, max-age.",
+)
+FILE_BY_COOKIES = Remedy(
+    "This file ({file}) is stored, but for other cookies than this request has: its response says Vary: Cookie.",
+    "If such files are the same for everybody, put a route for them before the others, with the one pattern * in its "
+    "`routes[].cookies.ignore`; or let their server leave Cookie out of Vary.",
+)
 
 #: Why a request goes to the application.
 FORWARDED: Mapping[ForwardReason, Remedy] = {
@@ -135,14 +151,26 @@ DETAILS: Mapping[Detail, Remedy] = {
     ),
     Detail.COOKIE: Remedy(
         "The request has {cookies}, and the response does not say who may share it: it might be personal.",
-        "If it is the same for everybody, let the application say so with Cache-Control: max-age or s-maxage, or name "
-        "cookies that do not change it, never a session's, in `cookies.ignore` (`cookies.preset` knows many). If it "
-        "differs by cookie, let it say Vary: Cookie, or name the cookie in `routes[].vary_on`.",
+        "If it is the same for everybody, let the application say so with Cache-Control: public, s-maxage or a max-age "
+        "above 0, or name cookies that do not change it, never a session's, in `cookies.ignore` (`cookies.preset` "
+        "knows many). If it differs by cookie, let it say Vary: Cookie, or name the cookie in `routes[].vary_on`.",
     ),
     Detail.AUTHORIZATION: Remedy(
         "The request has credentials (Authorization), and the response does not say that others may have it.",
         "If it is the same for everybody, let the application send Cache-Control: public, or s-maxage. Else it is "
         "right as it is.",
+    ),
+    Detail.IDENTITY: Remedy(
+        "The request has a field that says who asks (an API key, a token, a user), and the response does not say that "
+        "others may have it.",
+        "If it is the same for everybody, let the application send Cache-Control: public, or s-maxage; if it differs "
+        "by the field, Vary with its name beside max-age. `identity_fields` has the names: leave out what identifies "
+        "nobody.",
+    ),
+    Detail.HEALTH_CHECK: Remedy(
+        "It is a health check, which is to hear of the application itself and not of what is stored.",
+        "Nothing, if it is one, by its path or by the program that sends it. If it is a page for people, leave its "
+        "path out of `health_checks.paths`, or let the application send Cache-Control: max-age.",
     ),
     Detail.REQUEST_NO_CACHE: Remedy(
         "The client asks for the stored page to be checked first (Cache-Control: no-cache), as a forced reload does.",
@@ -170,14 +198,15 @@ DETAILS: Mapping[Detail, Remedy] = {
         "Nothing for requests that change something. `store_post` stores the answer to a POST that says it may be.",
     ),
     Detail.NO_STORE: Remedy(
-        "The response says {control}: no-store, so it is not stored.",
+        "The response says {control}: {word}, so it is not stored.",
         "If it may be shared, take no-store away where the application adds it: in Django never_cache does, and so do "
         "login pages and the admin. The proxy never stores such a response against its word.",
     ),
     Detail.PRIVATE: Remedy(
         "The response says {control}: private: it is for one visitor only.",
         "If it is the same for everybody, take private away in the application (in Django: cache_control(private=True)"
-        "), or write public for it with `routes[].cache_control`.",
+        "; MediaWiki says it until $wgUseCdn is true, Plone until plone.app.caching gives the page moderate caching), "
+        "or write public and an s_maxage for it with `routes[].cache_control`.",
     ),
     Detail.VARY_STAR: Remedy(
         "The response says Vary: *: it may depend on anything, so no other request can get it.",
@@ -203,12 +232,13 @@ DETAILS: Mapping[Detail, Remedy] = {
     Detail.NO_FRESHNESS: Remedy(
         "Nothing says how long a response with the status {status} is fresh.",
         "Let the application send Cache-Control: max-age, or give such answers a lifetime with `routes[].status_ttl`; "
-        "pages (200) have one by `routes[].cache_page` or `CACHE_MIDDLEWARE_SECONDS`. `heuristic.percent` guesses one.",
+        "a 200 has one by `routes[].cache_page` or `CACHE_MIDDLEWARE_SECONDS`. Without these only pages and files have "
+        "one (`page_types`), and data for programs, as JSON, has none. `heuristic.percent` guesses one.",
     ),
     Detail.NOT_REUSABLE: Remedy(
         "The response is stale as it arrives, and has no ETag or Last-Modified to check it by.",
-        "Let the application send a larger max-age, or an ETag (in Django: ConditionalGetMiddleware), or set "
-        "`routes[].cache_page`. Where its clock is behind, correct it.",
+        "Let the application send a larger max-age, or an ETag (in Django: ConditionalGetMiddleware; in Plone: "
+        "moderate caching of plone.app.caching), or set `routes[].cache_page`. Where its clock is behind, correct it.",
     ),
     Detail.TOO_LARGE: Remedy(
         "The response ({length}) is larger than what is stored at most ({limit}).",
