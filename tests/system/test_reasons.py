@@ -86,6 +86,10 @@ DETAILS: dict[Detail, Row] = {
     Detail.EVENT_STREAM: Row(answer=answer(b"Content-Type: text/event-stream")),
     Detail.VARY_STAR: Row(answer=answer(b"Vary: *")),
     Detail.SET_COOKIE: Row(answer=answer(b"Set-Cookie: csrftoken=1")),
+    Detail.UNTRUSTED_PROXY: Row(
+        [b"X-Forwarded-Proto: https"],
+        answer(FRESH, b"Location: https://site.test/plain/untrusted-proxy", status=b"301 Moved Permanently"),
+    ),
     Detail.STATUS: Row(answer=answer(status=b"304 Not Modified", body=None)),
     Detail.PARTIAL_CONTENT: Row([b"Range: bytes=0-9"], answer(status=b"206 Partial Content")),
     Detail.NO_FRESHNESS: Row(answer=answer(status=b"404 Not Found")),
