@@ -1,0 +1,147 @@
+"""Whose bytes may reach whom: the judge of ``test_users``.
+
+It goes by RFC 9111 §3.5 and §4.1 and the rules that docs/configuration.md words, and knows none of the policy's code. It
+is stricter than the RFC in one thing: a lifetime that nobody stated is never for a user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tests.fuzz.users import Asked, Identity, Made, Said, identity_of
+
+REFUSALS = frozenset({401, 403, 407})
+CAREFUL = frozenset({"default", "routed"})
+"""Where the operator gives no lifetime to what is neither a page nor a file."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request."""
+
+    number: int
+    fields: Mapping[str, str]
+    target: str
+    method: str = "GET"
+    wish: str = ""
+
+    def identity(self, world: str) -> Identity:
+        return identity_of(world, self.fields)
+
+
+@dataclass(frozen=True)
+class Got:
+    """What a client got."""
+
+    status: int
+    marks: Sequence[int]
+    """Of every response that made a part of it."""
+    merged: Said | None = None
+    """What the stored response said at last, after all 304s (RFC 9111 §3.2)."""
+
+
+def declared(world: str, target: str, said: Said) -> Said:
+    """Return what a response says when the route has written into it what the operator wanted."""
+    if world != "routed":
+        return said
+    if target == "/declared":
+        return replace(said, words=said.words - {"private"} | {"public"})
+    if target == "/keyed":
+        return replace(said, vary=", ".join(filter(None, (said.vary, "X-Api-Key"))))
+    if target == "/session":
+        # Every cookie that tells somebody here is that one.
+        return replace(said, vary=", ".join(filter(None, (said.vary, "Cookie"))))
+    return said
+
+
+def is_for_all(said: Said, known_by: str) -> bool:
+    """Tell whether a response says that it is for everybody, made for a request that was known by this field."""
+    if "public" in said.words:
+        return True
+    is_stated = (said.stated or 0) > 0 and "no-cache" not in said.words
+    if known_by == "cookie":
+        return is_stated
+    # §3.5, of a lifetime that somebody stated.
+    return is_stated and (said.s_maxage is not None or "must-revalidate" in said.words)
+
+
+def varies_by(said: Said) -> frozenset[str]:
+    return frozenset(name.strip().lower() for name in (said.vary or "").split(","))
+
+
+def forbidden(world: str, made: Made) -> bool:
+    """Tell whether a response may reach nobody but who asked for it."""
+    said = declared(world, made.asked.target, made.said)
+    if said.words & {"no-store", "private"} or "*" in varies_by(said):
+        return True
+    if world == "routed" and made.asked.target == "/bypass":
+        return True
+    if "no-store" in made.asked.fields.get("cache-control", ""):
+        return True
+    shares_cookies = world == "letter" or (world == "routed" and made.asked.target == "/cookies")
+    return said.set_cookie and not (shares_cookies and said.stated is not None)
+
+
+def unsaid(world: str, made: Made) -> frozenset[str]:
+    """Return by what the maker was known, as far as the response does not say that it is for others as well."""
+    said = declared(world, made.asked.target, made.said)
+    known = made.asked.identity(world)
+    return frozenset(name for name in known if not is_for_all(said, name) and name not in varies_by(said))
+
+
+def is_shared(world: str, made: Made) -> bool:
+    """Tell whether a response may change anything for others."""
+    said = declared(world, made.asked.target, made.said)
+    return all(is_for_all(said, name) for name in made.asked.identity(world))
+
+
+def judge_storage(world: str, made: Iterable[Made]) -> None:
+    """Say whether these responses may lie in a storage."""
+    for one in made:
+        assert not forbidden(world, one), "it lies in the storage"
+        assert not unsaid(world, one), f"kept, and nobody had said that it is shared: {one}"
+
+
+def judge(world: str, visit: Visit, got: Got, record: Sequence[Made]) -> None:
+    """Say whether a client may have got this."""
+    others = [record[serial] for serial in got.marks if record[serial].asked.visit != visit.number]
+    for made in others:
+        assert made.asked.target == visit.target, "two resources"
+        assert not forbidden(world, made), f"what is for one reached another: {made}"
+        assert not unsaid(world, made), f"a user's bytes reached another request: {made}"
+        _judge_variant(world, visit, made)
+    if others:
+        _judge_page(world, visit, got, others)
+
+
+def told(made: Iterable[Made]) -> str:
+    return " ".join(map(str, made))
+
+
+def _judge_variant(world: str, visit: Visit, made: Made) -> None:
+    """RFC 9111 §4.1: what a response varies by has to be the same in both requests."""
+    said = declared(world, made.asked.target, made.said)
+    for name in varies_by(said) & {"cookie", "authorization", "x-api-key", "accept-language", "remote-user"}:
+        one, other = (_value(world, name, asked) for asked in (visit, made.asked))
+        assert one == other, f"another variant, by {name}: {made}"
+
+
+def _value(world: str, name: str, asked: Visit | Asked) -> str | None:
+    return asked.identity(world).get(name) if name == "cookie" else asked.fields.get(name)
+
+
+def _judge_page(world: str, visit: Visit, got: Got, others: Sequence[Made]) -> None:
+    """Say whether a page that was made for somebody else may reach a user, or an old one anybody."""
+    known = visit.identity(world)
+    if got.status in REFUSALS:
+        had = [made.asked.identity(world).items() for made in others]
+        assert all(known.items() <= one for one in had), f"a refusal reached who has credentials: {told(others)}"
+    if got.merged is None:
+        return
+    said = declared(world, visit.target, got.merged)
+    is_stated = "public" in said.words or ((said.stated or 0) > 0 and "no-cache" not in said.words)
+    strangers = known.keys() - varies_by(said)
+    assert is_stated or not strangers, f"a user got a page that nobody had said is for him: {told(others)}"
+    is_ours = world in CAREFUL and visit.target != "/paged" and len(others) == len(got.marks)
+    assert said.stated is not None or not is_ours or said.kind == "text/html", f"nobody stated a lifetime: {told(others)}"
