@@ -95,6 +95,8 @@ class Stage:
         self.record = Origin(self.clock)
         self.visits = 0
         self.hits = 0
+        self.written: dict[str, UnixTime] = {}
+        """When somebody last wrote to a page: what was asked for in that moment is outdated."""
         self.memories: list[PageMemory] = []
         self.backends: list[Counting] = []
         self._prefix = f"{next(_PREFIXES)}"
@@ -140,7 +142,7 @@ class Stage:
         """Have a crowd come at once, and see what it gets when nobody waits any more."""
         places = {(one["target"], one["language"]) for one in crowd}
         before = {place: await self.probe(*place) for place in sorted(places)}
-        first = len(self.record.made)
+        first, started = len(self.record.made), self.clock()
         self.record.is_open = False
         clients = [self.begin(**one) for one in crowd]
         await settled()
@@ -152,10 +154,12 @@ class Stage:
             self.judge(visit, client)
         judge_storage(self.world, [self.record.made[serial] for serial in self._stored()])
         new = self.record.made[first:]
+        self.written |= {one["target"]: self.clock() for one in crowd if one["extra"] == "POST"}
         if all(self.is_of_no_account(made) for made in new):
             for place, (ttl, marks) in before.items():
                 await self.expect(place, ttl - elapsed, marks)
-        if len(crowd) == len(new) == 1 and self.is_to_be_kept(new[0], elapsed):
+        is_new = all(self.written.get(one["target"], 0) < started for one in crowd)
+        if len(crowd) == len(new) == 1 and is_new and self.is_to_be_kept(new[0], elapsed):
             target, language = new[0].asked.target, new[0].asked.fields["accept-language"]
             ttl, marks = await self.probe(target, language)
             assert ttl >= 0, f"not stored, and everybody may have it: {new[0]}"
