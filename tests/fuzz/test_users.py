@@ -179,6 +179,8 @@ class Stage:
         """Tell whether the next anonymous client has to get this from the cache."""
         asked, said = made.asked, made.said
         extra = {"range", "if-range", "if-none-match", "if-modified-since", "cache-control"} & asked.fields.keys()
+        # What is odd may be kept, and need not be.
+        extra |= {"odd"} if said.is_odd or said.no or said.set_cookie else set()
         is_plain = asked.method == "GET" and not extra and not made.unchanged and not forbidden(self.world, made)
         is_stated = (said.stated or 0) > elapsed or (said.stated is None and said.status == 200 and self.world != "letter")
         if self.world in ("default", "routed") and said.stated is None and said.kind != "text/html":
@@ -228,7 +230,7 @@ class Stage:
 
     def merged(self, client: Client) -> Said | None:
         """Return what the response says that the client got, by the responses that each field came with."""
-        names = [(b"x-mark", "kind"), (b"x-cc", "words"), (b"x-ex", "expires"), (b"x-vary", "vary")]
+        names = [(b"x-mark", "kind"), (b"x-cc", "words"), (b"x-ex", "expires"), (b"x-vary", "vary"), (b"x-no", "no")]
         if b"x-mark" not in client.fields:
             return None
         said = Said(kind=(client.fields.get(b"content-type") or b"").decode())
@@ -237,7 +239,8 @@ class Stage:
             if serial is not None:
                 of = self.record.made[serial].said
                 said = replace(said, **{what: getattr(of, what)})
-                said = replace(said, max_age=of.max_age, s_maxage=of.s_maxage) if name == b"x-cc" else said
+                if name == b"x-cc":
+                    said = replace(said, max_age=of.max_age, s_maxage=of.s_maxage, between=of.between)
         return said
 
 
@@ -263,6 +266,8 @@ def often(usual: object, *others: object) -> st.SearchStrategy[Any]:
     return st.sampled_from([usual] * len(others) + list(others))
 
 
+NOS = ["pragma: no-cache", "x-accel-expires: 0", "x-accel-expires: @0", "surrogate-control: no-store"]
+NOS += ['surrogate-control: max-age=0, content="ESI/1.0"', "edge-control: no-store", "edge-control: !no-store, max-age=0"]
 WORDS = st.frozensets(st.sampled_from(["no-cache", "public", "private", "must-revalidate", "no-store"]), max_size=2)
 SAID = st.builds(
     Said,
@@ -277,6 +282,8 @@ SAID = st.builds(
     set_cookie=often(False, False, False, True),
     status=often(200, 401, 403, 404, 500),
     kind=often("text/html", "text/html", "application/json"),
+    between=st.sampled_from([", "] * 9 + [" , ", "; ", ";", " ", "\t", "|"]),
+    no=st.sampled_from([""] * 12 + NOS),
 )
 PLANS = st.builds(
     Plan, SAID, holds=st.booleans(), fails=often(False, False, False, True), waits=st.booleans(), ranges=st.booleans()
@@ -403,6 +410,10 @@ _ANYBODY = ("anonymous", "tracked", "alice", "carol", "dave")
         pytest.param("carol", REFUSED, "carol", None, id="refusal-of-the-same"),
         pytest.param("carol", REFUSED, "anonymous", None, id="refusal-of-nobody"),
         pytest.param("anonymous", Said(words=frozenset({"private"})), "anonymous", "is for one", id="private"),
+        pytest.param("anonymous", Said(max_age=1, words=frozenset({"private"}), between=";"), "bob", "is for one", id="odd"),
+        pytest.param("anonymous", Said(no="pragma: no-cache"), "anonymous", "not to be kept", id="pragma"),
+        pytest.param("alice", Said(max_age=60, words=PUBLIC.words, between="; "), "bob", UNSAID, id="odd-permits"),
+        pytest.param("alice", Said(max_age=60, words=PUBLIC.words, between=","), "bob", None, id="comma-permits"),
         pytest.param("anonymous", Said(kind="application/json"), "anonymous", "nobody stated", id="data"),
         pytest.param("anonymous", Said(kind="application/json", max_age=9), "anonymous", None, id="data-that-lasts"),
     ],

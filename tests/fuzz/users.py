@@ -79,9 +79,10 @@ Identity = Mapping[str, str]
 
 def identity_of(world: str, fields: Mapping[str, str]) -> Identity:
     """Return what says in these fields who asks: every cookie but those of analytics, and every credential."""
-    known = {name: value for name, value in fields.items() if name in CREDENTIALS}
+    # config/rfc9111.yaml goes by the RFC: Authorization carries credentials, and each cookie counts.
+    credentials = {"authorization"} if world == "letter" else CREDENTIALS
+    known = {name: value for name, value in fields.items() if name in credentials}
     pairs = [pair.strip() for pair in fields.get("cookie", "").split(";")]
-    # config/rfc9111.yaml ignores no cookie.
     cookies = [pair for pair in pairs if pair and (world == "letter" or not pair.startswith("_ga="))]
     return known | {"cookie": "; ".join(cookies)} if cookies else known
 
@@ -111,6 +112,10 @@ class Said:
     set_cookie: bool = False
     status: int = 200
     kind: str = "text/html"
+    between: str = ", "
+    """What stands between the directives. Where that is no comma, they permit nothing, and forbid all the same."""
+    no: str = ""
+    """Another field by which applications say that a page is not to be kept."""
 
     @property
     def directives(self) -> list[str]:
@@ -120,8 +125,15 @@ class Said:
         return directives + sorted(self.words)
 
     @property
+    def is_odd(self) -> bool:
+        """Its Cache-Control is not what RFC 9111 §5.2 defines."""
+        return self.between not in (", ", ",", " , ") and len(self.directives) > 1
+
+    @property
     def stated(self) -> int | None:
         """The lifetime that the origin itself gives, in a shared cache (RFC 9111 §4.2.1)."""
+        if self.is_odd:
+            return None
         return next((n for n in (self.s_maxage, self.max_age, self.expires) if n is not None), None)
 
     def lines(self, serial: int, now: float) -> list[str]:
@@ -131,7 +143,8 @@ class Said:
         """
         lines = [f"x-mark: {mark(serial)}", f"date: {date(now)}", f"content-type: {self.kind}"]
         if self.directives:
-            lines += [f"cache-control: {', '.join(self.directives)}", f"x-cc: {serial}"]
+            lines += [f"cache-control: {self.between.join(self.directives)}", f"x-cc: {serial}"]
+        lines += [self.no, f"x-no: {serial}"] if self.no else []
         lines += [] if self.expires is None else [f"expires: {date(now + self.expires)}", f"x-ex: {serial}"]
         lines += [] if self.vary is None else [f"vary: {self.vary}", f"x-vary: {serial}"]
         lines += [f"set-cookie: t={mark(serial)}"] if self.set_cookie else []

@@ -146,10 +146,10 @@ def _seen(page: Page, server: Mapping[str, str], cookies: Pairs, path: str, tell
     for key, value in sorted(server.items()):
         if IDENTITIES.fullmatch(key):
             page[f"identity.{key}"] = value
-        elif READ.fullmatch(key) and (tells_clients or not key.endswith(_ABOUT_CLIENTS)) and key != "HTTP_FORWARDED":
-            page[f"read.{key}"] = value
         elif key == "HTTP_FORWARDED":
             page["read.forwarded"] = value if tells_clients else _forwarded(value)
+        elif READ.fullmatch(key) and (tells_clients or not key.endswith(_ABOUT_CLIENTS)) and value != "0":
+            page[f"read.{key}"] = value
     page["cookies.analytics"] = [pair for pair in cookies if pair[0].startswith(_ANALYTICS)]
     if path.startswith(VARIED):
         page["cookies.all"] = cookies
