@@ -181,11 +181,14 @@ class Stage:
         extra = {"range", "if-range", "if-none-match", "if-modified-since", "cache-control"} & asked.fields.keys()
         # What is odd may be kept, and need not be.
         extra |= {"odd"} if said.is_odd or said.no or said.set_cookie else set()
-        is_plain = asked.method == "GET" and not extra and not made.unchanged and not forbidden(self.world, made)
+        # A stale page may stand in for an error.
+        is_plain = asked.method == "GET" and said.status < 500 and not extra and not made.unchanged and not forbidden(self.world, made)
         is_stated = (said.stated or 0) > elapsed or (said.stated is None and said.status == 200 and self.world != "letter")
         if self.world in ("default", "routed") and said.stated is None and said.kind != "text/html":
             return False
-        return is_plain and not asked.identity(self.world) and is_stated and "no-cache" not in said.words
+        # config/rfc9111.yaml knows no key, but what varies by one is not for the next.
+        is_anonymous = not asked.identity(self.world) and "x-api-key" not in asked.fields
+        return is_plain and is_anonymous and is_stated and "no-cache" not in said.words
 
     async def expect(self, place: tuple[str, str], ttl: float, marks: Sequence[int]) -> None:
         """What was a hit for everybody is one still."""
