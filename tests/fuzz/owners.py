@@ -37,6 +37,8 @@ class Got:
     status: int
     marks: Sequence[int]
     """Of every response that made a part of it."""
+    vary: int | None = None
+    """The response that its Vary came with."""
     merged: Said | None = None
     """What the stored response said at last, after all 304s (RFC 9111 §3.2)."""
 
@@ -116,22 +118,32 @@ def judge(world: str, visit: Visit, got: Got, record: Sequence[Made]) -> None:
         assert made.asked.target == visit.target, "two resources"
         assert not forbidden(world, made), f"what is for one reached another: {made}"
         assert not unsaid(world, made), f"a user's bytes reached another request: {made}"
-        _judge_variant(world, visit, made, record)
+        for name in for_whom(world, made):
+            _judge_variant(world, visit, made, name, record)
     if others:
         _judge_page(world, visit, got, others)
+    if others and got.vary is not None and got.merged is not None:
+        # Of a stored response that was freshened, the latest Vary counts.
+        names = varies_by(declared(world, visit.target, got.merged))
+        for name in names & {"cookie", "authorization", "x-api-key", "accept-language", "remote-user"}:
+            _judge_variant(world, visit, record[got.vary], name, record)
+
+
+def for_whom(world: str, made: Made) -> frozenset[str]:
+    """Return by what the maker was known, where the response is for who is known by the same."""
+    said = declared(world, made.asked.target, made.said)
+    return frozenset(name for name in made.asked.identity(world) if not is_for_all(said, name))
 
 
 def told(made: Iterable[Made]) -> str:
     return " ".join(map(str, made))
 
 
-def _judge_variant(world: str, visit: Visit, made: Made, record: Sequence[Made]) -> None:
+def _judge_variant(world: str, visit: Visit, made: Made, name: str, record: Sequence[Made]) -> None:
     """RFC 9111 §4.1: what a response varies by has to be the same in both requests."""
-    said = declared(world, made.asked.target, made.said)
-    for name in varies_by(said) & {"cookie", "authorization", "x-api-key", "accept-language", "remote-user"}:
-        value = _value(world, name, visit)
-        is_same = value == _value(world, name, made.asked)
-        assert is_same or _was_named(world, name, value, made, record), f"another variant, by {name}: {made}"
+    value = _value(world, name, visit)
+    is_same = value == _value(world, name, made.asked)
+    assert is_same or _was_named(world, name, value, made, record), f"another variant, by {name}: {made}"
 
 
 def _was_named(world: str, name: str, value: str | None, made: Made, record: Sequence[Made]) -> bool:

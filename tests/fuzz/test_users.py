@@ -227,7 +227,7 @@ class Stage:
     def judge(self, visit: Visit, client: Client) -> None:
         assert client.is_whole, "somebody waits for ever"
         marks = marks_of(client)
-        judge(self.world, visit, Got(client.status, marks, self.merged(client)), self.record.made)
+        judge(self.world, visit, Got(client.status, marks, numbered(client.fields, b"x-vary"), self.merged(client)), self.record.made)
         if client.status == 200 and visit.method == "GET" and marks:
             assert len(client.content) == len(body_of(0)), "not whole"
 
@@ -424,7 +424,7 @@ _ANYBODY = ("anonymous", "tracked", "alice", "carol", "dave")
 def test_the_judge_is_not_blind(maker: str, said: Said, visitor: str, why: str | None) -> None:
     visit = Visit(2, fields_of((*USERS[visitor], "accept-language: en")), "/a")
     with nullcontext() if why is None else pytest.raises(AssertionError, match=why):
-        judge("default", visit, Got(said.status, [0], said), [made_for(maker, said)])
+        judge("default", visit, Got(said.status, [0], 0 if said.vary else None, said), [made_for(maker, said)])
 
 
 @pytest.mark.rfc(9111, "3.2")
@@ -432,6 +432,6 @@ def test_what_freshens_is_judged_by_itself() -> None:
     """RFC 9110 §15.4.5: a 304 says again what the 200 would have said, so alice's without a word is alice's."""
     record = [made_for("anonymous", LASTS), made_for("alice", NOTHING, unchanged=True)]
     visit = Visit(2, fields_of(("accept-language: en",)), "/a")
-    judge("default", visit, Got(200, [0], LASTS), record)
+    judge("default", visit, Got(200, [0], None, LASTS), record)
     with pytest.raises(AssertionError, match=UNSAID):
-        judge("default", visit, Got(200, [0, 1], LASTS), record)
+        judge("default", visit, Got(200, [0, 1], None, LASTS), record)

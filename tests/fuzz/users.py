@@ -133,7 +133,8 @@ class Said:
     def stated(self) -> int | None:
         """The lifetime that the origin itself gives, in a shared cache (RFC 9111 §4.2.1)."""
         if self.is_odd:
-            return None
+            # What is not right in Cache-Control states nothing; Expires does where nothing there goes before it.
+            return self.expires if self.max_age is None and self.s_maxage is None else None
         return next((n for n in (self.s_maxage, self.max_age, self.expires) if n is not None), None)
 
     def lines(self, serial: int, now: float) -> list[str]:
