@@ -88,7 +88,8 @@ def forbidden(world: str, made: Made) -> bool:
     if "no-store" in made.asked.fields.get("cache-control", ""):
         return True
     shares_cookies = world == "letter" or (world == "routed" and made.asked.target == "/cookies")
-    return said.set_cookie and not (shares_cookies and said.stated is not None)
+    # Of a 304, what it freshens may state the lifetime.
+    return said.set_cookie and not (shares_cookies and (said.stated is not None or made.unchanged))
 
 
 def unsaid(world: str, made: Made) -> frozenset[str]:
