@@ -29,7 +29,7 @@ from proxy.exchange.searches import Searches
 from proxy.exchange.site import NONE, Route, Site, Sites
 from proxy.policy.companions import Companion
 from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.default_lifetime import FieldLifetime, HealthChecks, MediaTypes
+from proxy.policy.default_lifetime import FieldLifetimes, HealthChecks, MediaTypes
 from proxy.policy.heuristic import Heuristic
 from proxy.policy.identity import IdentityFields
 from proxy.policy.key import Distinctions
@@ -107,13 +107,13 @@ def rules_of(config: Config) -> Rules:
     )
 
 
-def response_lifetimes(config: ResponseLifetimesConfig) -> tuple[FieldLifetime, ...]:
+def response_lifetimes(config: ResponseLifetimesConfig) -> FieldLifetimes:
     """Return the fields of responses that make lifetimes shorter."""
-    every = [*(rule for preset in config.preset for rule in RESPONSE_LIFETIMES.get(preset, ())), *config.rules]
-    return tuple(
-        FieldLifetime(rule.field.lower().encode("ascii"), rule.value.lower().encode("latin-1"), rule.lifetime)
-        for rule in every
-    )
+    lifetimes: dict[bytes, dict[bytes, Seconds]] = {}
+    for rule in (*(rule for preset in config.preset for rule in RESPONSE_LIFETIMES.get(preset, ())), *config.rules):
+        known = lifetimes.setdefault(rule.field.encode("ascii"), {})
+        known[rule.value.lower().encode("ascii")] = rule.lifetime
+    return lifetimes
 
 
 def distinctions_of(config: Config) -> Distinctions:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import inf
 
 from proxy.config.units import Seconds
 from proxy.message.fields import Fields
@@ -29,7 +29,7 @@ class MediaTypes:
     __slots__ = ("_pattern",)
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._pattern = re.compile(any_of(patterns), re.IGNORECASE)
+        self._pattern = re.compile(any_of(patterns) if patterns else "(?!)", re.IGNORECASE)
 
     def take(self, fields: Fields) -> bool:
         """Tell whether a response is of one of them; one without a Content-Type is of none."""
@@ -47,11 +47,20 @@ def is_data(fields: Fields) -> bool:
 class HealthChecks:
     """Requests that ask whether the application is well, by their path or by the program that sends them."""
 
-    __slots__ = ("_agent", "_is_prober", "_path")
+    __slots__ = ("_agent", "_begin", "_end", "_exact", "_is_prober", "_path")
 
     def __init__(self, paths: Sequence[str], user_agents: Sequence[str]) -> None:
         """Patterns, ``*`` standing for any text; those of paths are matched with the decoded path."""
-        self._path = re.compile(any_of(paths)) if paths else None
+        # By their form: every response that comes is looked at, and fifty alternatives of an expression take long.
+        self._exact = frozenset(path for path in paths if "*" not in path)
+        self._begin = tuple(path[:-1] for path in paths if path.find("*") == len(path) - 1)
+        self._end = tuple(path[2:] for path in paths if path.startswith("/*/") and "*" not in path[2:])
+        others = [
+            path
+            for path in paths
+            if path not in self._exact and path[:-1] not in self._begin and path[2:] not in self._end
+        ]
+        self._path = re.compile(any_of(others)) if others else None
         self._agent = re.compile(any_of(user_agents), re.IGNORECASE) if user_agents else None
         self._is_prober = lru_cache(maxsize=1024)(self._matches)
 
@@ -67,30 +76,23 @@ class HealthChecks:
 
     def ask(self, request: Request) -> bool:
         """Tell whether a request is a health check, by its path or by who sends it."""
-        is_path = self._path is not None and self._path.match(decoded_path(request.target)) is not None
-        return is_path or self.sends(request)
+        if not self._exact and not self._begin and not self._end and self._path is None:
+            return self.sends(request)
+        path = decoded_path(request.target)
+        is_path = path in self._exact or path.startswith(self._begin) or path.endswith(self._end)
+        return is_path or (self._path is not None and self._path.match(path) is not None) or self.sends(request)
 
 
 NO_HEALTH_CHECKS = HealthChecks((), ())
 
 
-@dataclass(frozen=True, slots=True)
-class FieldLifetime:
-    """A lifetime that a field of the response gives, however long its Cache-Control says: ``x-nextjs-cache: STALE``."""
-
-    field: bytes
-    """Its lower-case name."""
-    value: bytes
-    """In lower case, without white space around it."""
-    lifetime: Seconds
-    """The longest, from when the response comes."""
+FieldLifetimes = Mapping[bytes, Mapping[bytes, Seconds]]
+"""Lifetimes that fields of responses give, by lower-case name and value: ``x-nextjs-cache: STALE`` is stale already."""
 
 
-def shortest(rules: Sequence[FieldLifetime], fields: Fields) -> Seconds | None:
-    """Return the shortest lifetime that the fields of a response give by these rules; None where they give none."""
-    found = [
-        rule.lifetime
-        for rule in rules
-        if (value := fields.index.get(rule.field)) is not None and value.strip(b" \t").lower() == rule.value
-    ]
-    return min(found, default=None)
+def shortest(lifetimes: FieldLifetimes, fields: Fields) -> float:
+    """Return the shortest lifetime that the fields of a response give, from when it comes; infinite for none."""
+    given = ((known, fields.index.get(name)) for name, known in lifetimes.items())
+    return min(
+        (known.get(value.strip(b" \t").lower(), inf) for known, value in given if value is not None), default=inf
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.config.units import Seconds, UnixTime
 from proxy.message.heads import Request, Response
-from proxy.policy.default_lifetime import is_data, shortest
+from proxy.policy.default_lifetime import shortest
 from proxy.policy.directives import Directives, delta_seconds, parse_directives
 from proxy.policy.freshness import age_value, corrected_initial_age, date_value, explicit_lifetime
 from proxy.policy.heuristic import heuristic_lifetime
@@ -15,7 +15,8 @@ from proxy.policy.surrogate import NO_WORD, READERS, SurrogateWord, surrogate_wo
 from proxy.policy.told import PAGES
 
 #: §5.2.2.2, §5.2.2.8, §5.2.2.10
-_NEVER_STALE = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
+_NEVER_STALE = frozenset((b"must-revalidate", b"proxy-revalidate", b"s-maxage"))
+_BUT_S_MAXAGE = _NEVER_STALE - {b"s-maxage"}
 #: RFC 5861
 _STALE_ALLOWED = frozenset((b"stale-while-revalidate", b"stale-if-error"))
 
@@ -45,9 +46,13 @@ def terms_of(
     date = date_value(fields, response_time)
     stated = lifetime = explicit_lifetime(directives, fields, date, is_targeted=words.is_targeted)
     explicit = stated is not None
-    no_cache = b"no-cache" in directives or (_is_operators(response, words, rules) and _says_pragma(response))
-    given, unsaid = _given_lifetime(request, response, words, response_time, rules)
-    unsaid = unsaid or (words.is_targeted and (rules.cache_page is None or response.status not in PAGES))
+    overridden = rules.cache_page is not None and response.status in PAGES
+    no_cache = b"no-cache" in directives
+    given, unsaid = None, False
+    if overridden or not explicit:
+        no_cache = no_cache or _says_pragma(response)
+        given, unsaid = _given_lifetime(request, response, words, response_time, rules)
+    unsaid = unsaid or (words.is_targeted and not overridden)
     if given is None and not explicit:
         lifetime = heuristic_lifetime(response, directives, date, rules.heuristic)
         unsaid = True
@@ -63,8 +68,8 @@ def terms_of(
     if lifetime is None or not (lifetime or explicit or no_cache):
         return None
     initial_age = corrected_initial_age(date, age_value(fields), request_time, response_time)
-    if rules.response_lifetimes and (most := shortest(rules.response_lifetimes, fields)) is not None:
-        lifetime = Seconds(min(lifetime, initial_age + most))
+    if not rules.response_lifetimes.keys().isdisjoint(fields.index):
+        lifetime = Seconds(min(lifetime, initial_age + shortest(rules.response_lifetimes, fields)))
     return Terms(
         born=UnixTime(response_time - initial_age),
         lifetime=shared(lifetime),
@@ -72,7 +77,7 @@ def terms_of(
         no_cache=no_cache,
         must_revalidate=_must_revalidate(directives, rules, overridden=bool(given)),
         stale_while_revalidate=_while_revalidate(directives, rules),
-        stale_if_error=_if_error(request, response, directives, rules),
+        stale_if_error=delta_seconds(directives.get(b"stale-if-error")),
         etag=fields.get(b"etag"),
         last_modified=fields.get(b"last-modified"),
         vary=shared(vary),
@@ -98,7 +103,7 @@ def _must_revalidate(directives: Directives, rules: Rules, *, overridden: bool) 
     What s-maxage means (§5.2.2.10) goes with it where the operator's lifetime stands in its place.
     """
     believed = rules.stale_after_s_maxage and not _STALE_ALLOWED.isdisjoint(directives)
-    return any(name in directives for name in (_NEVER_STALE[:2] if overridden or believed else _NEVER_STALE))
+    return not directives.keys().isdisjoint(_BUT_S_MAXAGE if overridden or believed else _NEVER_STALE)
 
 
 def _while_revalidate(directives: Directives, rules: Rules) -> Seconds:
@@ -109,30 +114,16 @@ def _while_revalidate(directives: Directives, rules: Rules) -> Seconds:
     return rules.bare_while_revalidate if value is None else delta_seconds(value) or _NO_FRESHNESS
 
 
-def _if_error(request: Request, response: Response, directives: Directives, rules: Rules) -> Seconds | None:
-    """RFC 5861 §4: the origin's word; 0 where none may stand in unless somebody says so; None: as the operator says.
-
-    Data for programs, and what a health check asks for, is to be of now.
-    """
-    stated = delta_seconds(directives.get(b"stale-if-error"))
-    if stated is not None or not rules.stale_if_error:
-        return stated
-    is_never = (not rules.stale_data and is_data(response.fields)) or rules.health_checks.ask(request)
-    return _NO_FRESHNESS if is_never else None
-
-
 def _given_lifetime(
     request: Request, response: Response, words: Said, now: UnixTime, rules: Rules
 ) -> tuple[Seconds | None, bool]:
-    """Return the lifetime that is not HTTP's, where it counts: above the origin's, or in the place of one.
+    """Return the lifetime that is not HTTP's: above that of the origin, or in the place of one.
 
     The other value tells whether nobody behind this cache is told of it.
     """
     status = response.status
     if status in PAGES and rules.cache_page is not None:
         return rules.cache_page, False
-    if not _is_operators(response, words, rules):
-        return None, False
     lifetimes = rules.status_lifetimes
     lifetime = lifetimes.get(status, lifetimes.get(status // 100))
     if lifetime is None and status != 200:

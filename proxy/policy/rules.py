@@ -9,7 +9,7 @@ from proxy.config.model import ClientCacheControl, SetCookie
 from proxy.config.units import Bytes, Seconds
 from proxy.policy.companions import Companion
 from proxy.policy.cookies import IgnoredCookies
-from proxy.policy.default_lifetime import NO_HEALTH_CHECKS, FieldLifetime, HealthChecks, MediaTypes
+from proxy.policy.default_lifetime import NO_HEALTH_CHECKS, FieldLifetimes, HealthChecks, MediaTypes
 from proxy.policy.heuristic import NO_GUESS, Heuristic
 from proxy.policy.key import Distinctions
 from proxy.policy.tags import HIDDEN
@@ -62,7 +62,7 @@ class Rules:
     """``stale_if_error`` is for data, too: the operator set it."""
     bare_while_revalidate: Seconds = Seconds(0)
     """What ``stale-while-revalidate`` without a value means."""
-    response_lifetimes: tuple[FieldLifetime, ...] = ()
+    response_lifetimes: FieldLifetimes = field(default_factory=dict)
     """Fields of responses that make their lifetime shorter."""
     companions: tuple[Companion, ...] = ()
     """What frameworks answer beside a page, and becomes stale with it."""

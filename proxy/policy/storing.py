@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from proxy.config.model import SetCookie
 from proxy.config.units import UnixTime
 from proxy.message.fields import Fields, RawField
@@ -21,7 +23,7 @@ from proxy.policy.stored import Terms
 from proxy.policy.surrogate import READERS
 
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
-_SHARED_BY = (b"public", b"s-maxage", b"must-revalidate")
+_SHARED_BY = frozenset((b"public", b"s-maxage", b"must-revalidate"))
 
 #: RFC 9110 §15: the final statuses that we know, and whose caching requirements there are we meet (RFC 9111 §5.2.2.3).
 _UNDERSTOOD = frozenset(
@@ -82,7 +84,9 @@ def _varied_by(request: Request, response: Response, rules: Rules) -> tuple[byte
         return None
     distinctions = rules.distinctions
     more = (*rules.varied_cookies, *distinctions.varied(request, response.fields))
-    more += distinctions.guards(vary, request, response.fields) + coding_guard(vary, response.fields)
+    more += distinctions.guards(vary, request, response.fields)
+    if b"content-encoding" in response.fields.index:
+        more += coding_guard(vary, response.fields)
     return tuple(sorted({*vary, *more})) if more else vary
 
 
@@ -104,18 +108,18 @@ def _forbidden(
         return Detail.VARY_STAR
     if rules.set_cookie is SetCookie.NEVER and _sets_cookie(response, words):
         return Detail.SET_COOKIE
-    return None if any(name in directives for name in _SHARED_BY) else _unshared(request, vary, rules)
-
-
-def _unshared(request: Request, vary: tuple[bytes, ...], rules: Rules) -> Detail | None:
-    """Which credentials keep an answer from being stored, unless it says that it may be (§3.5)."""
     index = request.fields.index
+    if b"authorization" not in index and rules.distinctions.identity.are_absent(index):
+        return None
+    return _unshared(index, vary, rules) if directives.keys().isdisjoint(_SHARED_BY) else None
+
+
+def _unshared(index: Mapping[bytes, bytes], vary: tuple[bytes, ...], rules: Rules) -> Detail | None:
+    """Which credentials of a request keep its answer from being stored, unless it says that it may be (§3.5)."""
     if b"authorization" in index:
         return Detail.AUTHORIZATION
-    identity = rules.distinctions.identity
-    if not identity.are_absent(index) and any(name not in vary for name in identity.sent(index)):
-        return Detail.IDENTITY
-    return None
+    is_known = any(name not in vary for name in rules.distinctions.identity.sent(index))
+    return Detail.IDENTITY if is_known else None
 
 
 def _unusable(request: Request, response: Response, directives: Directives) -> Detail | None:
@@ -143,7 +147,9 @@ def _sets_cookie(response: Response, words: Said) -> bool:
 
 def _personal(request: Request, response: Response, terms: Terms, words: Said, rules: Rules) -> Detail | None:
     """What makes a response personal, for all we know: its origin did not say that it is for others (DESIGN §5)."""
-    if _sets_cookie(response, words) and not (terms.explicit and terms.sharable):
+    if terms.explicit and terms.sharable:
+        return None
+    if _sets_cookie(response, words):
         return Detail.SET_COOKIE
     # must-revalidate satisfies §3.5, but says nothing about whom a page is for.
     return None if terms.sharable else unaccounted(request, terms.vary, rules.distinctions)

@@ -7,12 +7,13 @@ from typing import assert_never
 import msgspec
 
 from proxy.config.model import SetCookie
-from proxy.config.units import UnixTime
+from proxy.config.units import Seconds, UnixTime
 from proxy.errors import UpstreamError
 from proxy.message.fields import Fields, RawField, serialise
 from proxy.message.grammar import format_date
 from proxy.message.heads import Request, Response
 from proxy.policy.decisions import AskAgain, Discard, Freshen, PassOn, Replace, ServeStale, Store, Validation
+from proxy.policy.default_lifetime import is_data
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import end_to_end
 from proxy.policy.rules import Rules
@@ -82,7 +83,11 @@ def may_stand_in(request: Request, stored: StoredResponse, now: UnixTime, rules:
     terms = stored.terms
     if terms.must_revalidate or terms.no_cache or not _was_good(stored.status) or rules.health_checks.sends(request):
         return False
-    window = rules.stale_if_error if terms.stale_if_error is None else terms.stale_if_error
+    window = terms.stale_if_error
+    if window is None:
+        # Data for programs, and what a health check asks for, is to be of now unless somebody says otherwise.
+        is_of_now = (not rules.stale_data and is_data(stored.fields())) or rules.health_checks.ask(request)
+        window = Seconds(0) if is_of_now else rules.stale_if_error
     return terms.age(now) < terms.lifetime + window
 
 
@@ -98,8 +103,8 @@ def _freshen(
     if b"set-cookie" in answer.fields and rules.set_cookie is SetCookie.NEVER:
         # The cookie is for this client only; it gets a response of its own, which is not stored.
         return AskAgain()
-    marks = frozenset(rule.field for rule in rules.response_lifetimes)
     # What a field said of how old the response was is said anew, or no longer holds.
+    marks = frozenset(rules.response_lifetimes)
     stated = Fields(without(without_lifetime(stored.fields().raw, stored.terms), marks))
     fields = Fields(updated(stated, answer))
     whole = Response(stored.status, b"", fields)
@@ -109,16 +114,22 @@ def _freshen(
         case Store(terms, retention, withheld):
             terms = _no_longer_than(stored.terms, terms, answer, rules)
             line, _, _ = stored.head.partition(b"\r\n")
-            hidden = withheld | hidden_fields(whole, times[1], rules)
-            raw = without(site_fields(fields.raw, terms, rules, stored.status), hidden)
+            hidden = hidden_fields(whole, times[1], rules)
+            raw = without(site_fields(fields.raw, terms, rules, stored.status), withheld | hidden)
             if b"date" not in fields:
                 raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
             tags = tags_of(answer.fields) or stored.tags
             extent, number = stored.extent, stored.number
-            return Freshen(StoredResponse(stored.status, head, stored.body, terms, extent, tags, number), retention)
+            fresh = StoredResponse(stored.status, head, stored.body, terms, extent, tags, number)
+            return Freshen(fresh, retention, _own(answer, withheld - hidden))
         case never:
             assert_never(never)
+
+
+def _own(answer: Response, withheld: frozenset[bytes]) -> tuple[RawField, ...]:
+    """Return the fields of a 304 that are not stored, for the client that asked."""
+    return tuple(field for field in end_to_end(answer.fields) if field[0].lower() in withheld) if withheld else ()
 
 
 def _no_longer_than(before: Terms, terms: Terms, answer: Response, rules: Rules) -> Terms:
