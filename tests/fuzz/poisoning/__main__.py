@@ -24,11 +24,12 @@ Found = Counter[tuple[object, ...]]
 
 
 async def in_process(world: str, application: str) -> Field:
-    return Field(InProcess(world, application), InProcess(world, application))
+    return Field(InProcess(world, application), InProcess(world, application), world == "routed")
 
 
 async def on_sockets(world: str, application: str) -> Field:
-    return Field(await Served.start(world, application), await Served.start(world, application))
+    attacked, plain = await Served.start(world, application), await Served.start(world, application)
+    return Field(attacked, plain, world == "routed")
 
 
 async def batch(field: Field, place: str, seed: int, rounds: int, until: float, found: Found) -> None:

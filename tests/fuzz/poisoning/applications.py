@@ -21,7 +21,7 @@ _ROUND = re.compile(r"v\d+(?=\.)", re.IGNORECASE)
 #: A page under this path negotiates, and says so.
 VARIED = "/varied"
 NEGOTIATED = ("Accept-Language", "Accept-Encoding", "Cookie", "X-Custom-Lang", "X-Requested-With")
-_ANALYTICS = ("_ga", "_gid", "_gat", "__utm", "_fbp", "_hj", "_pk_")
+_ANALYTICS = ("_ga", "_gid", "__utma", "_fbp")
 _ABOUT_CLIENTS = ("FOR", "REAL_IP", "CLIENT_IP", "CONNECTING_IP", "CLUSTER_CLIENT")
 
 
@@ -55,8 +55,17 @@ class Reply:
         return head if bodiless or method == "HEAD" else head + self.body
 
 
-Application = Callable[[Raw, bool], Reply]
-"""Takes what came, and whether it tells clients apart by their addresses."""
+@dataclass(frozen=True)
+class Sight:
+    """What an application looks at, as far as proxies before it differ in what they promise."""
+
+    clients: bool = True
+    """The addresses of clients: everybody's are the same, where nobody can say another."""
+    identities: bool = True
+    """Fields that say who asks, beside Authorization."""
+
+
+Application = Callable[[Raw, Sight], Reply]
 
 
 def parse(head: bytes, body: bytes = b"") -> Raw:
@@ -68,7 +77,7 @@ def parse(head: bytes, body: bytes = b"") -> Raw:
     return Raw(method, target, pairs, body, version.removeprefix("HTTP/"))
 
 
-def php(raw: Raw, tells_clients: bool) -> Reply:
+def php(raw: Raw, sight: Sight) -> Reply:
     """``$_SERVER``, ``$_GET`` and ``$_COOKIE``, as they are under lighttpd and php-fpm: all that is no letter or digit is ``_``."""
     server: dict[str, str] = {}
     for name, value in raw.fields:
@@ -91,10 +100,10 @@ def php(raw: Raw, tells_clients: bool) -> Reply:
         "host.links": f"{'https' if secure else 'http'}://{host}/",
         "body.input": raw.body.decode("latin-1") if raw.method in ("GET", "HEAD") else "",
     }
-    return _reply(raw, _seen(page, server, cookies, folded, tells_clients), server)
+    return _reply(raw, _seen(page, server, cookies, folded, sight), server)
 
 
-def wsgi(raw: Raw, tells_clients: bool) -> Reply:
+def wsgi(raw: Raw, sight: Sight) -> Reply:
     """PEP 3333, as gunicorn before 22 and wsgiref make the environment: ``-`` is ``_``, and several fields are one with commas."""
     environ: dict[str, str] = {}
     for name, value in raw.fields:
@@ -120,18 +129,18 @@ def wsgi(raw: Raw, tells_clients: bool) -> Reply:
         "body.input": raw.body.decode("latin-1") if raw.method in ("GET", "HEAD") else "",
     }
     cookies = _cookies(environ.get("HTTP_COOKIE", ""), str)
-    return _reply(raw, _seen(page, environ, cookies, _folded(info, keeps_parameters=True), tells_clients), environ)
+    return _reply(raw, _seen(page, environ, cookies, _folded(info, keeps_parameters=True), sight), environ)
 
 
-APPLICATIONS: Mapping[str, Application] = {"php": php, "wsgi": wsgi}
+APPLICATIONS: dict[str, Application] = {"php": php, "wsgi": wsgi}
 
 #: What servers and frameworks read from fields, beside what the applications above take for themselves.
 READ = re.compile(
     "HTTP_(?:X_FORWARDED_.*|FORWARDED|PROXY|SURROGATE_CAPABILITY|X_REAL_IP|CLIENT_IP|TRUE_CLIENT_IP|X_CLIENT_IP"
     "|CF_CONNECTING_IP|CF_VISITOR|X_CLUSTER_CLIENT_IP|FASTLY_CLIENT_IP|X_ORIGINAL_.*|X_REWRITE_URL|X_SCRIPT_NAME|X_HOST"
     "|X_PATH_INFO|SCRIPT_NAME|PATH_INFO|X_SENDFILE_TYPE|X_ACCEL_MAPPING|X_MIDDLEWARE_SUBREQUEST|X_INVOKE_.*"
-    "|X_MATCHED_PATH|X_NOW_ROUTE_MATCHES|X_ARR_.*|X_SCHEME|X_URL_SCHEME|FRONT_END_HTTPS|X_PROTO"
-    "|TRANSFER_ENCODING|UPGRADE|TE|EXPECT|HTTP2_SETTINGS|KEEP_ALIVE|PROXY_CONNECTION|CONTENT_LENGTH|X_HTTP_.*"
+    "|X_MATCHED_PATH|X_NOW_ROUTE_MATCHES|X_ARR_SSL|X_SCHEME|X_URL_SCHEME|FRONT_END_HTTPS|X_PROTO"
+    "|TRANSFER_ENCODING|UPGRADE|TE|HTTP2_SETTINGS|KEEP_ALIVE|PROXY_CONNECTION|CONTENT_LENGTH|X_HTTP_.*"
     "|X_METHOD_OVERRIDE)"
 )
 IDENTITIES = re.compile(
@@ -141,16 +150,18 @@ IDENTITIES = re.compile(
 )
 
 
-def _seen(page: Page, server: Mapping[str, str], cookies: Pairs, path: str, tells_clients: bool) -> Page:
+def _seen(page: Page, server: Mapping[str, str], cookies: Pairs, path: str, sight: Sight) -> Page:
     """Add what is in fields, each where the page says so if it may be there at all."""
     for key, value in sorted(server.items()):
-        if IDENTITIES.fullmatch(key):
+        if IDENTITIES.fullmatch(key) and (sight.identities or key == "HTTP_AUTHORIZATION"):
             page[f"identity.{key}"] = value
         elif key == "HTTP_FORWARDED":
-            page["read.forwarded"] = value if tells_clients else _forwarded(value)
-        elif READ.fullmatch(key) and (tells_clients or not key.endswith(_ABOUT_CLIENTS)) and value != "0":
+            page["read.forwarded"] = value if sight.clients else _forwarded(value)
+        elif READ.fullmatch(key) and (sight.clients or not key.endswith(_ABOUT_CLIENTS)) and value != "0":
             page[f"read.{key}"] = value
-    page["cookies.analytics"] = [pair for pair in cookies if pair[0].startswith(_ANALYTICS)]
+    # Of those that nobody is known by, as they are: another that a page shows without Vary is its own fault.
+    known = _cookies(server.get("HTTP_COOKIE", ""), str)
+    page["cookies.analytics"] = [pair for pair in known if pair[0] in _ANALYTICS]
     if path.startswith(VARIED):
         page["cookies.all"] = cookies
         page["varied.language"] = _wanted(server.get("HTTP_ACCEPT_LANGUAGE"))
@@ -232,7 +243,7 @@ def _php_parameters(query: str) -> dict[str, str]:
 
 
 def _cookies(value: str, folded: Callable[[str], str]) -> Pairs:
-    parts = [part.strip() for part in re.split("[;,]", value)]
+    parts = [part.strip() for part in re.split(";", value)]
     return [(folded(name), unquote(of)) for name, _, of in (part.partition("=") for part in parts if part)]
 
 

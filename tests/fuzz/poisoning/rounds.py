@@ -5,6 +5,7 @@ What a plain request is for is told by the same proxy before the same applicatio
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,10 @@ from itertools import count
 from random import Random
 
 from tests.fuzz.poisoning.standing import Answered, Standing
-from tests.fuzz.poisoning.twists import PATHS, PLAIN_FIELDS, VARIED_PATHS, Draft, Pairs, Twist, drawn
+from tests.fuzz.poisoning.twists import PATHS, PLAIN_FIELDS, SECRET_PATHS, VARIED_PATHS, Draft, Pairs, Twist, drawn
 
+#: The page of a path that servers take for a secret one.
+_SECRET = re.compile(rb"^path\.(?:folded|info): \['(?:', ')?/+secret['/;]", re.MULTILINE)
 MOST_TWISTS = 4
 MOST_ATTACKS = 3
 Attack = tuple[Twist, ...]
@@ -55,7 +58,7 @@ class Round:
 
 def drawn_round(random: Random) -> Round:
     """Draw a round."""
-    target = random.choice(VARIED_PATHS if random.random() < 0.3 else PATHS)
+    target = random.choice(random.choices([PATHS, VARIED_PATHS, SECRET_PATHS], weights=[6, 3, 1])[0])
     attacks = random.choices([1, 2, MOST_ATTACKS], weights=[8, 2, 1])[0]
     made = [tuple(drawn(random) for _ in range(random.randint(1, MOST_TWISTS))) for _ in range(attacks)]
     return Round(target, random.choice(PLAIN_FIELDS), tuple(made))
@@ -91,6 +94,8 @@ class Field:
 
     attacked: Standing
     plain: Standing
+    keeps_secrets: bool = False
+    """A route says that some pages are not to be stored."""
     rounds: int = 0
     hits: int = 0
     """Victims that got what an attacker had stored."""
@@ -103,7 +108,10 @@ class Field:
         """Play a round on a host of its own; return what is wrong."""
         *attacks, victim = drawn.raw(f"v{next(self._hosts)}.victim.test")
         for raw in attacks:
-            self.statuses[(await self.attacked.ask(raw)).status] += 1
+            answered = await self.attacked.ask(raw)
+            self.statuses[answered.status] += 1
+            if self.keeps_secrets and _SECRET.search(answered.body) and b"stored" in answered.cache_status:
+                return Fault(drawn, ("a secret was stored",), answered, Answered())
         got = await self.attacked.ask(victim)
         self.rounds += 1
         self.asked += len(attacks) + 1

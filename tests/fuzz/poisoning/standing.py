@@ -20,7 +20,7 @@ from proxy.config.model import UpstreamTimeouts
 from proxy.upstream.connection import UpstreamConnection
 from proxy.worker import Worker
 from tests.bench.wire import Transport
-from tests.fuzz.poisoning.applications import APPLICATIONS, Application, parse
+from tests.fuzz.poisoning.applications import APPLICATIONS, Application, Sight, parse
 from tests.system.processes import Process
 
 LETTER = Path(__file__).parents[3] / "config" / "rfc9111.yaml"
@@ -29,6 +29,13 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
     # The attacker stands behind a proxy that the operator trusts, and that passes on what he says.
     "trusted": {"trusted_proxies": ["127.0.0.1"]},
     "letter": yaml.safe_load(LETTER.read_text()),
+    "routed": {"routes": [{"match": ["/secret", "/secret/*"], "bypass": True}]},
+}
+SIGHTS: Mapping[str, Sight] = {
+    # What it says of clients differs with each, and is in no key.
+    "trusted": Sight(clients=False),
+    # The RFC knows no field that says who asks but Authorization.
+    "letter": Sight(identities=False),
 }
 _TURNS = 60
 """Of the loop, after which nothing moves any more."""
@@ -44,7 +51,12 @@ class Answered:
 
     @property
     def is_hit(self) -> bool:
-        return b"sitecache; hit" in self.head
+        return b"; hit" in self.cache_status
+
+    @property
+    def cache_status(self) -> bytes:
+        found = re.search(rb"\r\ncache-status: *([^\r]*)", self.head, re.IGNORECASE)
+        return b"" if found is None else found[1]
 
     @property
     def page(self) -> tuple[int, bytes]:
@@ -91,9 +103,9 @@ def method_of(raw: bytes) -> str:
 class _Site:
     """The origin's end of a connection: it answers each request when it is whole."""
 
-    def __init__(self, application: Application, tells_clients: bool) -> None:
+    def __init__(self, application: Application, sight: Sight) -> None:
         self._application = application
-        self._tells_clients = tells_clients
+        self._sight = sight
         self._buffer = b""
 
     def take(self, data: bytes) -> bytes:
@@ -103,7 +115,7 @@ class _Site:
         while (cut := _cut(self._buffer)) is not None:
             head, body, self._buffer = cut
             raw = parse(head, body)
-            answers += self._application(raw, self._tells_clients).bytes_for(raw.method)
+            answers += self._application(raw, self._sight).bytes_for(raw.method)
         return answers
 
 
@@ -149,9 +161,9 @@ class _Connected(Transport):
 class _Pool:
     """Gives connections to a site in this process."""
 
-    def __init__(self, worker: Worker, application: Application, tells_clients: bool) -> None:
+    def __init__(self, worker: Worker, application: Application, sight: Sight) -> None:
         self._worker = worker
-        self._made = lambda: _Site(application, tells_clients)
+        self._made = lambda: _Site(application, sight)
         self._idle: list[UpstreamConnection] = []
 
     def take(self) -> UpstreamConnection | None:
@@ -206,7 +218,7 @@ class InProcess:
             file.write_text(yaml.safe_dump({**WORLDS[world], "upstream": "http://127.0.0.1:1"}))
             config = load(file, {}, {}).config
         self._worker = Worker(config)
-        pool = _Pool(self._worker, APPLICATIONS[application], world != "trusted")
+        pool = _Pool(self._worker, APPLICATIONS[application], SIGHTS.get(world, Sight()))
         self._worker.origins.of(config.upstream).pool = pool  # type: ignore[arg-type,assignment]
 
     async def ask(self, raw: bytes) -> Answered:
@@ -243,8 +255,8 @@ class Served:
     @classmethod
     async def start(cls, world: str, application: str) -> Served:
         """Start both on ports that the kernel chooses, on loopback."""
-        made, tells_clients = APPLICATIONS[application], world != "trusted"
-        server = await asyncio.start_server(lambda r, w: _serve(_Site(made, tells_clients), r, w), "127.0.0.1", 0)
+        made, sight = APPLICATIONS[application], SIGHTS.get(world, Sight())
+        server = await asyncio.start_server(lambda r, w: _serve(_Site(made, sight), r, w), "127.0.0.1", 0)
         origin = server.sockets[0].getsockname()[1]
         folder = TemporaryDirectory()
         file = Path(folder.name) / "site.yaml"

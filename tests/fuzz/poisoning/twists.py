@@ -51,6 +51,8 @@ class Twist:
 
 
 PATHS = ("/", "/a", "/a/b", "/index.php/x", "/page.php?id=1", "/a?x=1", "/a?x=1&y=2", "/a%20b?q=c+d", "/~u", "/caf%C3%A9")
+SECRET_PATHS = ("/secret", "/secret/a?x=1")
+"""What is never stored, where there is a route that says so, however the path is spelled."""
 VARIED_PATHS = ("/varied", "/varied/a?x=1")
 PLAIN_FIELDS: tuple[Pairs, ...] = (
     (),
@@ -232,8 +234,8 @@ def _value(random: Random) -> str:
     return random.choice(VALUES)
 
 
-_OLD = ("/", "a", ".", "%20", "~", "%C3%A9")
-_NEW = ("//", "/./", "/x/../", "%2f", "%2F", "\\", ";p=1/", "/;/", "%5c", "%2e", "+", " ", "%7E", "%c3%a9", "%7e", "/%2e/", "A")
+_OLD = ("/", "/", "a", "s", ".", "%20", "~", "%C3%A9")
+_NEW = ("//", "/./", "/%2e%2e/secret/", "/x/../", "/;x/", "s", "%73", "%2fsecret", "//", "%2f", "%2F", "\\", ";p=1/", "/;/", "%5c", "%2e", "+", " ", "%7E", "%c3%a9", "%7e", "/%2e/", "A")
 _ENDS = (";evil", ";jsessionid=1", "/", "/.", "//", "/evil.css", "%00", "%0a", "%20", ".", "/..;/", "#evil", "?", "%3fx=1", "%23x")
 _DRAWN: Mapping[str, tuple[int, Callable[[Random], tuple[str, ...]]]] = {
     "name": (6, lambda r: (r.choice(NAMES + IDENTITIES), r.choice(["_", "_", ".", "!", "~", "'", "--", ""]), _value(r))),
