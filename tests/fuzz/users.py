@@ -262,7 +262,8 @@ class Origin(Reached):
         self.made.append(Made(plan.said, asked, unchanged))
         lines = plan.said.lines(serial, self.now())
         if unchanged:
-            return whole(*lines, status=304).answer
+            # RFC 9110 §15.4.5: without what tells of the representation, which is the client's.
+            return whole(*[line for line in lines if not line.startswith("content-type:")], status=304).answer
         return _answer(plan, asked, lines, body_of(serial))
 
     def _matches(self, said: Said, asked: Asked) -> bool:
