@@ -94,8 +94,8 @@ class Connection(Ending):
         """Go by this from the next request on."""
         self._serving = serving
         self._timeouts = serving.timeouts
-        self._parser = HeadParser(serving.limits)
         self._trusted = is_trusted(self._peer, serving.trusted)
+        self._parser = HeadParser(serving.limits, may_be_https=self._trusted)
 
     # The loop's side.
 
@@ -109,7 +109,7 @@ class Connection(Ending):
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._peer = str(name[0])
-        self._trusted = is_trusted(self._peer, serving.trusted)
+        self._trusted = self._parser.may_be_https = is_trusted(self._peer, serving.trusted)
         self.deadline = serving.deadlines.now + serving.timeouts.idle
         if len(serving.clients.connected) >= serving.clients.most:
             self._refuse(RequestError(503, "too many connections"))
