@@ -262,5 +262,7 @@ def _wanted(value: str | None) -> Iterable[tuple[str, float]] | None:
         name, *parameters = (part.strip() for part in member.split(";"))
         weights = [part.partition("=")[2].strip() for part in parameters if part.lower().startswith("q")]
         if name:
-            wanted.append((name.lower(), float(weights[0]) if weights and re.fullmatch(r"[01](\.\d*)?", weights[0]) else 1.0))
+            wanted.append(
+                (name.lower(), float(weights[0]) if weights and re.fullmatch(r"[01](\.\d*)?", weights[0]) else 1.0)
+            )
     return sorted(wanted, key=lambda one: (-one[1], one[0]))
