@@ -29,7 +29,7 @@ from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import PRECONDITIONS
-from proxy.policy.identity import is_identified
+from proxy.policy.identity import unaccounted
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.parts import at_once
 from proxy.policy.preconditions import has_preconditions
@@ -412,7 +412,9 @@ class Driver:
             specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
         vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
         distinctions = exchange.route.rules.distinctions
-        return variant_key(exchange.primary, vary, request, distinctions), is_identified(request, distinctions)
+        return variant_key(exchange.primary, vary, request, distinctions), unaccounted(
+            request, (), distinctions
+        ) is not None
 
     async def _followed(self, job: Job, flight: Flight) -> bool:
         """Wait for another's request; tell whether the client has been answered by it."""

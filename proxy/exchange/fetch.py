@@ -18,12 +18,11 @@ from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep_freshened
 from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.loops import Loops
-from proxy.exchange.passing import head_of, passed_on, unstored
+from proxy.exchange.passing import head_of, unstored, unstored_fields
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing, sent
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel
-from proxy.message.fields import RawField
 from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
@@ -48,8 +47,7 @@ from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, hidden_fields, outdates
-from proxy.policy.told import site_fields, spent_fields
+from proxy.policy.storing import decide_storing, outdates
 from proxy.policy.validation import decide_validation, may_stand_in
 from proxy.policy.variants import named
 from proxy.upstream.connection import Answer
@@ -343,13 +341,14 @@ class Fetcher:
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
-        is_loop = self._loops.sees(exchange.request, answer.response)
+        response = answer.response
+        is_loop = 300 <= response.status < 400 and self._loops.sees(exchange.request, response)
         if not exchange.primary:
             # It bypasses the cache: there is no key that anybody would select it by.
             return Discard(job.detail or Detail.METHOD)
         if is_loop:
             return Discard(Detail.UNTRUSTED_PROXY)
-        storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, exchange.route.rules)
+        storing = decide_storing(exchange.request, exchange.asked, response, job.times, exchange.route.rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)
         return storing
@@ -371,7 +370,7 @@ class Fetcher:
         if exchange.request.method == b"GET" and (response.status != 304 or job.detail is None):
             # That a 304 is not stored is no news; why the origin judged the client's conditions is.
             outcome.detail = why
-        head = head_of(response, self._unstored_fields(job, response))
+        head = head_of(response, unstored_fields(exchange, response, job.times))
         evaluate = job.whole and has_preconditions(exchange.request)
         whole = answer.body.whole if isinstance(answer.framing, Length | NoBody) and not evaluate else None
         if whole is not None:
@@ -381,18 +380,6 @@ class Fetcher:
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=evaluate)
-
-    def _unstored_fields(self, job: Job, response: Response) -> list[RawField]:
-        """Return the fields of a response that is not stored; to HEAD those that GET would get (RFC 9110 §9.3.2)."""
-        exchange = job.exchange
-        request, rules, now = exchange.request, exchange.route.rules, job.times[1]
-        fields = passed_on(response, now, hidden_fields(response, now, rules))
-        if request.method == b"HEAD" and exchange.primary:
-            asking = replace(request, method=b"GET")
-            storing = decide_storing(asking, exchange.asked, response, job.times, rules)
-            if isinstance(storing, Store):
-                return site_fields(fields, storing.terms, rules, response.status)
-        return spent_fields(fields, response, rules, now, is_read=request.method in (b"GET", b"HEAD"))
 
     def _tunnel(self, job: Job, answer: Answer) -> None:
         exchange = job.exchange

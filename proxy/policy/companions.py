@@ -29,7 +29,8 @@ class Companion:
 def companions(path: bytes, kinds: Iterable[Companion]) -> tuple[bytes, ...]:
     """Return the paths of all that lies beside a path, the page among it; the path itself is left out."""
     kinds = tuple(kinds)
-    page = next((page for kind in kinds if (page := kind.page(path)) is not None), path)
+    pages = [page for page in (kind.page(path) for kind in kinds) if page is not None]
+    page = pages[0] if pages else path
     found = dict.fromkeys((page, *(beside for kind in kinds for beside in kind.beside(page))))
     found.pop(path, None)
     return tuple(found)

@@ -30,12 +30,13 @@ _CREDENTIALS = frozenset((b"authorization", b"cookie"))
 class IdentityFields:
     """Names of fields, beside Cookie and Authorization, by which an application may know who asks."""
 
-    __slots__ = ("_pattern", "_usual")
+    __slots__ = ("_pattern", "usual")
 
     def __init__(self, patterns: Sequence[str]) -> None:
         """``patterns`` are lower-case names, ``*`` standing for any text."""
         self._pattern = re.compile(any_of(patterns)) if patterns else None
-        self._usual = frozenset(name for name in _USUAL if not self.covers(name)) | _CREDENTIALS
+        self.usual = frozenset(name for name in _USUAL if not self.covers(name)) | _CREDENTIALS
+        """Names that are none of them, and all that most requests have: then there is no need to look further."""
 
     def covers(self, name: bytes) -> bool:
         """Tell whether a field with this lower-case name identifies the client.
@@ -47,10 +48,6 @@ class IdentityFields:
     def sent(self, names: Iterable[bytes]) -> Iterable[bytes]:
         """Return those of the lower-case names of a request's fields that identify its client."""
         return filter(self.covers, names)
-
-    def are_absent(self, index: Mapping[bytes, bytes]) -> bool:
-        """Tell at a glance whether a request has none of them; False where it has to be looked at."""
-        return index.keys() <= self._usual
 
 
 def _text(name: bytes) -> str:
@@ -65,7 +62,7 @@ def unaccounted(request: Request, vary: Collection[bytes], distinctions: Distinc
     index = request.fields.index
     if b"authorization" in index and b"authorization" not in vary:
         return Detail.AUTHORIZATION
-    if not distinctions.identity.are_absent(index) and _has_identity(index, vary, distinctions):
+    if not index.keys() <= distinctions.identity.usual and _has_identity(index, vary, distinctions):
         return Detail.IDENTITY
     cookie = index.get(b"cookie")
     if cookie is None or b"cookie" in vary:

@@ -21,6 +21,7 @@ from proxy.policy.rules import Rules
 from proxy.policy.said import Said, said
 from proxy.policy.stored import Terms
 from proxy.policy.surrogate import READERS
+from proxy.policy.tags import HIDDEN
 
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
 _SHARED_BY = frozenset((b"public", b"s-maxage", b"must-revalidate"))
@@ -55,7 +56,7 @@ def decide_storing(
     vary = _varied_by(request, response, rules)
     if (forbidden := _forbidden(request, response, words, vary, rules)) is not None:
         return Discard(forbidden)
-    if operators_word(response, words, times[1], rules).forbids:
+    if not FOR_CACHES.isdisjoint(response.fields.index) and operators_word(response, words, times[1], rules).forbids:
         return Discard(Detail.NO_STORE)
     terms = terms_of(request, response, words, vary or (), times, rules)
     if terms is None or (not terms.explicit and (response.status == 206 or request.method != b"GET")):
@@ -109,7 +110,7 @@ def _forbidden(
     if rules.set_cookie is SetCookie.NEVER and _sets_cookie(response, words):
         return Detail.SET_COOKIE
     index = request.fields.index
-    if b"authorization" not in index and rules.distinctions.identity.are_absent(index):
+    if b"authorization" not in index and index.keys() <= rules.distinctions.identity.usual:
         return None
     return _unshared(index, vary, rules) if directives.keys().isdisjoint(_SHARED_BY) else None
 
@@ -183,13 +184,15 @@ def outdates(request: Request, response: Response, why: Detail, rules: Rules) ->
     return unaccounted(request, vary_names(response.fields) or (), rules.distinctions) is None
 
 
+FOR_CACHES = HIDDEN.union(READERS)
+"""The lower-case names of fields of responses that some or all clients do not get."""
+
+
 def hidden_fields(response: Response, now: UnixTime, rules: Rules) -> frozenset[bytes]:
     """Return the lower-case names of the fields of a response that are for caches, and that clients do not get.
 
     What is said to surrogates is among them where it was obeyed.
     """
-    if READERS.keys().isdisjoint(response.fields.index):
-        return rules.hidden
     return rules.hidden | operators_word(response, said(response.fields, rules.targeted), now, rules).fields
 
 
