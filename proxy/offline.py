@@ -41,7 +41,7 @@ def explain_response(config: Config, asked: Asked, captured: bytes, now: UnixTim
     ``captured`` is what ``curl -i`` prints. ValueError or SitecacheError says what is wrong with it, or with what was
     asked.
     """
-    request = pretend(asked, config.limits, config.trusted_proxies)
+    request = pretend(asked, config.limits, config.trusted_proxies, config.upgrades)
     nobody = cast("Origin", None)
     route = sites_of(Parts(config, lambda _: NoResponses(), lambda _: nobody)).route(request)
     response, body = read_captured(captured)

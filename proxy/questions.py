@@ -6,8 +6,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from proxy.config.model import Config
 from proxy.downstream.pretended import Asked, pretend
 from proxy.errors import RequestError
+from proxy.message.heads import Request
 from proxy.ops.explain import EXPLAIN, explain
 from proxy.purging import PURGE, purge_here
 from proxy.worker import Worker, clock
@@ -21,10 +23,14 @@ Handler = Callable[[Worker, Question], Awaitable[dict[str, Any]]]
 async def _explain(worker: Worker, question: Question) -> dict[str, Any]:
     asked = Asked(question["url"], question["method"], question["fields"], question["peer"])
     try:
-        request = pretend(asked, worker.config.limits, worker.config.trusted_proxies)
+        request = _pretended(asked, worker.config)
     except RequestError as error:
         return {"refused": error.status, "error": f"such a request is refused with {error.status}: {error.why}"}
     return await explain(worker.sites, worker.last, request, clock())
+
+
+def _pretended(asked: Asked, config: Config) -> Request:
+    return pretend(asked, config.limits, config.trusted_proxies, config.upgrades)
 
 
 _HANDLERS: Mapping[str, Handler] = {EXPLAIN: _explain, PURGE: purge_here}
