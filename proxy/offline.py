@@ -23,8 +23,9 @@ from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
 from proxy.policy.remedies import remedy_of
 from proxy.policy.reuse import bypass, terms_asked
-from proxy.policy.storing import decide_storing, site_fields, vary_names
+from proxy.policy.storing import decide_storing, vary_names
 from proxy.policy.tags import tags_of
+from proxy.policy.told import site_fields
 from proxy.sites import Parts, sites_of
 from proxy.storage.responses import NoResponses
 from proxy.upstream.client import Origin

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from proxy.config.locales import time_zones
 from proxy.config.model import (
+    DEFAULT_LIFETIME,
+    DEFAULT_STALE_IF_ERROR,
     CacheConfig,
     Config,
     CookieConfig,
+    Framework,
     NormalizeConfig,
     QueryConfig,
+    ResponseLifetimesConfig,
     RouteConfig,
     SiteConfig,
     UpstreamConfig,
 )
-from proxy.config.presets import ignored_cookies, ignored_parameters, kept_cookies
+from proxy.config.presets import RESPONSE_LIFETIMES, ignored_cookies, ignored_parameters, kept_cookies
 from proxy.config.routes import plain_directives, route_name
 from proxy.config.source import join
 from proxy.config.units import Seconds
+from proxy.config.usual import HEALTH_AGENTS, HEALTH_PATHS, IDENTITY_FIELDS, PAGE_TYPES, with_usual
 from proxy.exchange.searches import Searches
 from proxy.exchange.site import NONE, Route, Site, Sites
+from proxy.policy.companions import Companion
 from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.default_lifetime import FieldLifetimes, HealthChecks, MediaTypes
 from proxy.policy.heuristic import Heuristic
+from proxy.policy.identity import IdentityFields
 from proxy.policy.key import Distinctions
 from proxy.policy.languages import Languages
 from proxy.policy.negotiation import NOTHING_DECLARED, Normal
@@ -35,6 +43,14 @@ from proxy.policy.tags import HIDDEN
 from proxy.policy.zones import Zones
 from proxy.storage.responses import Responses
 from proxy.upstream.client import Origin
+
+#: The data beside a page, as each framework serves them: React Router 7 and 8 (single fetch), Nuxt 3 and 4, SvelteKit 2
+#: and 3. Those of Next.js have the URL of the page, and another query.
+COMPANIONS: Mapping[Framework, tuple[Companion, ...]] = {
+    Framework.REACT_ROUTER: (Companion(b".data", (b"/_root.data", b"/_.data")),),
+    Framework.SVELTEKIT: (Companion(b"/__data.json", (b"/__data.json",)),),
+    Framework.NUXT: (Companion(b"/_payload.json", (b"/_payload.json",)),),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +78,24 @@ def sites_of(parts: Parts) -> Sites:
 
 def rules_of(config: Config) -> Rules:
     """Return what the operator decided about caching, for all sites."""
+    is_told = config.downstream_headers
     return Rules(
-        site_lifetime=config.CACHE_MIDDLEWARE_SECONDS,
-        stale_if_error=config.stale_if_error,
+        site_lifetime=DEFAULT_LIFETIME,
+        stale_if_error=DEFAULT_STALE_IF_ERROR if config.stale_if_error is None else config.stale_if_error,
+        stale_data=config.stale_if_error is not None,
+        page_types=MediaTypes(with_usual(config.page_types, PAGE_TYPES)),
+        health_checks=HealthChecks(
+            with_usual(config.health_checks.paths, HEALTH_PATHS),
+            with_usual(config.health_checks.user_agents, HEALTH_AGENTS),
+        ),
+        tells_default=bool(is_told),
+        bare_while_revalidate=config.stale_while_revalidate_without_value,
+        response_lifetimes=response_lifetimes(config.response_lifetimes),
+        companions=tuple(each for framework in config.invalidate_also for each in COMPANIONS.get(framework, ())),
         stored_body=config.limits.stored_body,
         client_cache_control=config.client_cache_control,
         distinctions=distinctions_of(config),
-        downstream_headers=config.downstream_headers,
+        downstream_headers=not config.purge.dialects if is_told is None else is_told,
         hidden=frozenset() if config.downstream_tags else HIDDEN,
         targeted=tuple(name.lower().encode("ascii") for name in config.targeted),
         heuristic=Heuristic(config.heuristic.percent / 100, config.heuristic.most),
@@ -78,6 +105,15 @@ def rules_of(config: Config) -> Rules:
         stale_after_s_maxage=config.stale_after_s_maxage,
         tells_keys=config.cache_status.key,
     )
+
+
+def response_lifetimes(config: ResponseLifetimesConfig) -> FieldLifetimes:
+    """Return the fields of responses that make lifetimes shorter."""
+    lifetimes: dict[bytes, dict[bytes, Seconds]] = {}
+    for rule in (*(rule for preset in config.preset for rule in RESPONSE_LIFETIMES.get(preset, ())), *config.rules):
+        known = lifetimes.setdefault(rule.field.encode("ascii"), {})
+        known[rule.value.lower().encode("ascii")] = rule.lifetime
+    return lifetimes
 
 
 def distinctions_of(config: Config) -> Distinctions:
@@ -92,7 +128,8 @@ def _distinctions(config: Config, apart: _Apart) -> Distinctions:
     if config.USE_TZ and config.timezone_from is not None:
         zones = Zones(time_zones(), config.TIME_ZONE, config.timezone_from.removeprefix("header:").encode("ascii"))
     ignored, kept = ignored_cookies(apart.cookies), kept_cookies(apart.cookies)
-    return Distinctions(ignored, languages, zones, _normal(apart.normalize), kept)
+    identity = IdentityFields(with_usual(config.identity_fields, IDENTITY_FIELDS))
+    return Distinctions(ignored, languages, zones, _normal(apart.normalize), kept, identity)
 
 
 def _normal(normalize: NormalizeConfig) -> Normal:
@@ -115,12 +152,14 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
     alias = settings.CACHE_MIDDLEWARE_ALIAS or config.CACHE_MIDDLEWARE_ALIAS
     prefix = settings.CACHE_MIDDLEWARE_KEY_PREFIX
     seconds = settings.CACHE_MIDDLEWARE_SECONDS
+    seconds = config.CACHE_MIDDLEWARE_SECONDS if seconds is None else seconds
     prefix = config.CACHE_MIDDLEWARE_KEY_PREFIX if prefix is None else prefix
     rules = rules_of(config)
     plain = Route(
         origin=parts.origin(upstream),
         responses=parts.responses(alias),
-        rules=rules if seconds is None else replace(rules, site_lifetime=seconds),
+        # Where it is set, it means what Django means: for every 200, and browsers are told.
+        rules=rules if seconds is None else replace(rules, site_lifetime=seconds, page_types=None, tells_default=True),
         scope=scope(config.CACHES[alias], prefix),
         site=name,
         query=_query(config.query if settings.query is None else settings.query),
@@ -226,9 +265,11 @@ def _rules(rules: Rules, route: RouteConfig) -> Rules:
         status_lifetimes=lifetimes,
         stale_while_revalidate=route.stale_while_revalidate or Seconds(0),
         stale_if_error=rules.stale_if_error if route.stale_if_error is None else route.stale_if_error,
+        stale_data=rules.stale_data or route.stale_if_error is not None,
         varied_cookies=tuple(name.encode("ascii") for name in route.vary_on if name.startswith("cookie:")),
         hidden=rules.hidden,
         downstream_headers=rules.downstream_headers if downstream is None else downstream,
+        tells_default=rules.tells_default if downstream is None else downstream,
         set_cookie=route.set_cookie or rules.set_cookie,
         # What the operator wrote into Cache-Control is to count.
         targeted=() if route.cache_control else rules.targeted,

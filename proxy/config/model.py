@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from proxy.config.purging import PurgeConfig
 from proxy.config.units import Bytes, Seconds
+from proxy.config.usual import USUAL
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -192,6 +193,43 @@ class HeuristicConfig:
     most: Seconds = Seconds(86400)
 
 
+class Framework(StrEnum):
+    """Frameworks whose answers beside a page, and whose fields of responses, are known."""
+
+    REACT_ROUTER = "react-router"
+    NEXTJS = "nextjs"
+    NUXT = "nuxt"
+    SVELTEKIT = "sveltekit"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheckConfig:
+    """Requests that ask whether the application is well: no default lifetime and no stale answer is for them."""
+
+    paths: tuple[str, ...] = (USUAL,)
+    """Of the path as the application sees it, ``*`` standing for any text; ``usual`` for those that are known."""
+    user_agents: tuple[str, ...] = (USUAL,)
+    """Programs that send them, by their User-Agent, written likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLifetimeConfig:
+    """A field of the response that makes its lifetime shorter."""
+
+    field: str
+    value: str
+    lifetime: Seconds = Seconds(0)
+    """The longest, from when the response comes; 0: it is stale already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseLifetimesConfig:
+    """Fields of responses that make their lifetimes shorter, whatever Cache-Control says."""
+
+    preset: tuple[Framework, ...] = (Framework.NEXTJS,)
+    rules: tuple[FieldLifetimeConfig, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
     """``OPTIONS`` of one cache, with Django's names."""
@@ -350,6 +388,11 @@ class CacheStatusConfig:
     """The name of the key that was looked for (§2.7)."""
 
 
+DEFAULT_LIFETIME = Seconds(600)
+"""Of pages and files whose lifetime nobody states, where CACHE_MIDDLEWARE_SECONDS is not set."""
+DEFAULT_STALE_IF_ERROR = Seconds(3600)
+"""Where ``stale_if_error`` is not set."""
+
 DEFAULT_CACHES: Mapping[str, CacheConfig] = {
     "default": CacheConfig(BACKEND="locmem", OPTIONS=CacheOptions(MAX_ENTRIES=None)),
 }
@@ -375,15 +418,31 @@ class Config:
     purge: PurgeConfig = field(default_factory=PurgeConfig)
     access_log: AccessLog = AccessLog.OFF
     client_cache_control: ClientCacheControl = ClientCacheControl.HONOUR
-    stale_if_error: Seconds = Seconds(3600)
-    """How long a stale response may stand in for an origin that fails, where the origin did not say (RFC 5861 §4)."""
+    stale_if_error: Seconds | None = None
+    """How long a stale response may stand in for an origin that fails, where the origin did not say (RFC 5861 §4).
+
+    Null is one hour, but nothing for JSON, plain text and health checks.
+    """
     cookies: CookieConfig = field(default_factory=CookieConfig)
     query: QueryConfig = field(default_factory=QueryConfig)
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
     no_vary_search: bool = False
     """Believe ``No-Vary-Search``: what the origin says there of a query makes no difference."""
-    downstream_headers: bool = True
-    """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``."""
+    downstream_headers: bool | None = None
+    """Where the lifetime is the operator's, write it into ``Expires`` and ``Cache-Control: max-age``, if it is shorter.
+
+    Null does so where the operator set the lifetime and nobody purges through ``purge.dialects``.
+    """
+    identity_fields: tuple[str, ...] = (USUAL,)
+    """Fields of requests, beside Cookie and Authorization, that say who asks; ``usual`` is those that are known."""
+    page_types: tuple[str, ...] = (USUAL,)
+    """Media types that are kept for ten minutes where nobody states a lifetime; ``usual`` is pages and their files."""
+    health_checks: HealthCheckConfig = field(default_factory=HealthCheckConfig)
+    response_lifetimes: ResponseLifetimesConfig = field(default_factory=ResponseLifetimesConfig)
+    invalidate_also: tuple[Framework, ...] = tuple(Framework)
+    """Frameworks whose answers beside a page become stale with the page, and it with them."""
+    stale_while_revalidate_without_value: Seconds = Seconds(0)
+    """What ``stale-while-revalidate`` without a number means; with Nuxt it means for ever."""
     downstream_tags: bool = False
     """Pass ``Surrogate-Key``, ``Cache-Tag``, ``xkey`` and ``X-Cache-Tags`` on to clients."""
     upgrades: tuple[str, ...] = ("websocket",)
@@ -408,8 +467,8 @@ class Config:
     ROUTER: object = None
     """Aliases of DATABASES under ``read``, ``write`` and ``migrate``, or a dotted path; null is ``default``."""
     CACHE_MIDDLEWARE_ALIAS: str = "default"
-    CACHE_MIDDLEWARE_SECONDS: Seconds = Seconds(600)
-    """Lifetime of a 200 that says nothing about its own; 0 stores no such response."""
+    CACHE_MIDDLEWARE_SECONDS: Seconds | None = None
+    """Lifetime of a 200 that says nothing about its own; 0 stores no such response; null: 10m for ``page_types``."""
     CACHE_MIDDLEWARE_KEY_PREFIX: str = ""
     USE_I18N: bool = False
     """Pages are kept once for each language that the application would answer in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from proxy.config.model import CookieConfig, CookiePreset, QueryConfig, QueryPreset
+from proxy.config.model import CookieConfig, CookiePreset, FieldLifetimeConfig, Framework, QueryConfig, QueryPreset
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,16 @@ PARAMETERS: Mapping[QueryPreset, tuple[str, ...]] = {
         *("pk_*", "piwik_*", "mtm_*", "matomo_*"),
     ),
 }  # fmt: skip
+
+
+#: Where a framework answers with a page that it knows is stale while it makes the new one, and says so.
+RESPONSE_LIFETIMES: Mapping[Framework, tuple[FieldLifetimeConfig, ...]] = {
+    Framework.NEXTJS: (
+        FieldLifetimeConfig("x-nextjs-cache", "STALE"),
+        FieldLifetimeConfig("x-opennext-cache", "STALE"),
+        FieldLifetimeConfig("x-vercel-cache", "STALE"),
+    ),
+}
 
 
 def ignored_cookies(cookies: CookieConfig) -> tuple[str, ...]:

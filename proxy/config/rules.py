@@ -22,7 +22,9 @@ from proxy.config.model import (
     ClientTimeouts,
     Config,
     CookieConfig,
+    FieldLifetimeConfig,
     FileOptions,
+    HealthCheckConfig,
     HeuristicConfig,
     Limits,
     NormalizeConfig,
@@ -35,6 +37,7 @@ from proxy.config.model import (
     UpstreamTimeouts,
 )
 from proxy.config.purging import PurgeConfig
+from proxy.config.usual import USUAL
 
 OFF = "off"
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -115,6 +118,10 @@ def _path_pattern(text: str) -> str:
     return text
 
 
+def _health_path(text: str) -> str:
+    return text if text == USUAL else _path_pattern(text)
+
+
 def _regex(text: str) -> str:
     try:
         re.compile(text)
@@ -154,6 +161,32 @@ def _protocol(text: str) -> str:
 def _targeted(text: str) -> str:
     """Read the name of a field that says what Cache-Control says; that name itself is always behind them."""
     if not re.fullmatch(_WORD, text) or text.lower() in {"cache-control", "expires", "pragma"}:
+        raise ValueError("")
+    return text
+
+
+def _field_pattern(text: str) -> str:
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    if text.lower() in {"cookie", "authorization"}:
+        raise ValueError("it counts in any case")
+    return text.lower()
+
+
+def _media_type(text: str) -> str:
+    if not re.fullmatch(rf"(?:{_WORD}/{_WORD}|\*|{USUAL})", text):
+        raise ValueError("parameters such as charset are no part of it" if ";" in text else "")
+    return text.lower()
+
+
+def _response_field(text: str) -> str:
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    return text.lower()
+
+
+def _field_value(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or text != text.strip() or not text:
         raise ValueError("")
     return text
 
@@ -242,6 +275,13 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (Config, "ALLOWED_HOSTS"): Rule(f"{HOST_PATTERN}, or *", host_pattern),
     (Config, "upgrades"): Rule("the name of a protocol, as Upgrade has it, such as websocket", _protocol),
     (Config, "targeted"): Rule("the name of a field such as CDN-Cache-Control", _targeted),
+    (Config, "identity_fields"): Rule("the name of a field, * standing for any text, or usual", _field_pattern),
+    (Config, "page_types"): Rule("a media type such as text/html or image/*, or usual", _media_type),
+    (HealthCheckConfig, "paths"): Rule("a path such as /healthz, * standing for any text, or usual", _health_path),
+    (FieldLifetimeConfig, "field"): Rule(
+        "the name of a field of responses", _response_field, if_missing="say which field it is about"
+    ),
+    (FieldLifetimeConfig, "value"): Rule("the value of that field", _field_value, if_missing="say which value it has"),
     (HeuristicConfig, "percent"): Rule("a whole number from 0 to 100", _between(0, 100)),
     (Config, "LANGUAGES"): Rule(LANGUAGES, languages),
     (Config, "LANGUAGE_CODE"): Rule("a language code such as en-us", language),

@@ -29,6 +29,7 @@ from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import PRECONDITIONS
+from proxy.policy.identity import is_identified
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.parts import at_once
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
@@ -398,9 +399,7 @@ class Driver:
             specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
         vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
         distinctions = exchange.route.rules.distinctions
-        index = request.fields.index
-        personal = b"authorization" in index or bool(distinctions.cookies.remaining(index.get(b"cookie")))
-        return variant_key(exchange.primary, vary, request, distinctions), personal
+        return variant_key(exchange.primary, vary, request, distinctions), is_identified(request, distinctions)
 
     async def _followed(self, job: Job, flight: Flight) -> bool:
         """Wait for another's request; tell whether the client has been answered by it."""

@@ -24,7 +24,7 @@ REQUEST_BUCKETS = (
 
 BYPASSES = (
     *(Detail.ROUTE, Detail.UPGRADE, Detail.PRECONDITION, Detail.REQUEST_BODY, Detail.COOKIE, Detail.AUTHORIZATION),
-    Detail.METHOD,
+    *(Detail.IDENTITY, Detail.HEALTH_CHECK, Detail.METHOD),
 )
 """Why a request is not for the cache."""
 OTHER = "other"
@@ -33,6 +33,8 @@ NOT_STORED = frozenset(
     {
         Detail.COOKIE,
         Detail.AUTHORIZATION,
+        Detail.IDENTITY,
+        Detail.HEALTH_CHECK,
         Detail.REQUEST_NO_STORE,
         Detail.NO_STORE,
         Detail.PRIVATE,

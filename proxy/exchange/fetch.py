@@ -21,6 +21,7 @@ from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel, upgrade_fields
+from proxy.message.fields import RawField
 from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
@@ -39,13 +40,15 @@ from proxy.policy.decisions import (
 )
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
 from proxy.policy.heading import Outdated, decide_heading
+from proxy.policy.identity import is_identified, tells_clients_apart
 from proxy.policy.partial import complete, completing_fields
 from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, outdates, spent_fields
+from proxy.policy.storing import decide_storing, hidden_fields, outdates
+from proxy.policy.told import site_fields, spent_fields
 from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
 from proxy.policy.variants import named, offering_fields
 from proxy.upstream.connection import Answer, Ask
@@ -158,8 +161,13 @@ class Fetcher:
 
     def _offers(self, job: Job) -> bool:
         """Tell whether the origin may say that another variant answers the request, too."""
-        is_whole = job.whole and job.reason is ForwardReason.VARY_MISS
-        return is_whole and job.exchange.route.rules.validate_variants
+        exchange = job.exchange
+        rules = exchange.route.rules
+        if not rules.validate_variants or not job.whole or job.reason is not ForwardReason.VARY_MISS:
+            return False
+        # A tag may be the same for all users.
+        is_known = is_identified(exchange.request, rules.distinctions)
+        return not is_known and not any(tells_clients_apart(vary, rules.distinctions) for vary in exchange.specs or ())
 
     def _asked_at(self, exchange: Exchange) -> UnixTime:
         """Return the time as the origin is asked, and remember what the storage was like then."""
@@ -313,7 +321,7 @@ class Fetcher:
         now = self._clock()
         outcome.forward_status = status
         outcome.cause = str(error)
-        if fallback is not None and may_stand_in(fallback, now, exchange.route.rules):
+        if fallback is not None and may_stand_in(exchange.request, fallback, now, exchange.route.rules):
             outcome.detail = Detail.STALE_IF_ERROR
             outcome.ttl = int(fallback.terms.lifetime - fallback.terms.age(now))
             self._replies.stored(exchange, fallback, outcome, now)
@@ -374,7 +382,8 @@ class Fetcher:
         if job.key is not None and response.status != 304 and response.status < 500:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
-        if job.fallback is not None and outdates(response, why):
+        rules = exchange.route.rules
+        if job.fallback is not None and outdates(exchange.request, response, why, rules):
             exchange.route.responses.drop(exchange.primary, exchange.request, job.fallback)
         self._leave_flight(job)
         exchange.client.endless = response.is_event_stream
@@ -382,9 +391,7 @@ class Fetcher:
         outcome.forward_status = response.status
         if exchange.request.method == b"GET":
             outcome.detail = why
-        rules = exchange.route.rules
-        fields = spent_fields(passed_on(response, now, rules.hidden), response, rules, now)
-        head = head_of(response, fields)
+        head = head_of(response, self._unstored_fields(job, response))
         evaluate = job.whole and has_preconditions(exchange.request)
         whole = answer.body.whole if isinstance(answer.framing, Length | NoBody) and not evaluate else None
         if whole is not None:
@@ -394,6 +401,18 @@ class Fetcher:
         body = Body(answer.body, None, _nothing)
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=evaluate)
+
+    def _unstored_fields(self, job: Job, response: Response) -> list[RawField]:
+        """Return the fields of a response that is not stored; to HEAD those that GET would get (RFC 9110 §9.3.2)."""
+        exchange = job.exchange
+        request, rules, now = exchange.request, exchange.route.rules, job.times[1]
+        fields = passed_on(response, now, hidden_fields(response, now, rules))
+        if request.method == b"HEAD" and exchange.primary:
+            asking = replace(request, method=b"GET")
+            storing = decide_storing(asking, exchange.asked, response, job.times, rules)
+            if isinstance(storing, Store):
+                return site_fields(fields, storing.terms, rules, response.status)
+        return spent_fields(fields, response, rules, now, is_read=request.method in (b"GET", b"HEAD"))
 
     def _tunnel(self, job: Job, answer: Answer) -> None:
         exchange = job.exchange

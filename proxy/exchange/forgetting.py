@@ -22,7 +22,7 @@ class Forgetting:
 
     def forget(self, request: Request, response: Response, now: UnixTime) -> None:
         """Forget what a successful unsafe request may have changed, also for those who go by a later configuration."""
-        for changed in invalidated(request, response):
+        for changed in invalidated(request, response, self._sites.route(request).rules.companions):
             self._forget(self._sites.route(changed), changed, now)
         for group in invalidated_groups(request, response):
             for responses in self._sites.storages(request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,12 @@ Directives = Mapping[bytes, bytes | None]
 #: RFC 9111 §1.2.2: the greatest number a recipient has to be able to represent.
 GREATEST_DELTA = 2**31
 _NOTHING: Directives = {}
+#: Directives that forbid. They count wherever they are named, however wrong the syntax around them.
+FORBIDDING = (b"no-store", b"no-cache", b"private", b"must-revalidate", b"proxy-revalidate")
+#: Directives that limit a lifetime. Named in a way that cannot be read, they limit it to nothing (§4.2.1).
+_LIMITING = (b"max-age", b"s-maxage")
+_WORD = re.compile(rb"(?<![\w=-])(?:%b)(?![\w-])" % b"|".join((*FORBIDDING, *_LIMITING)), re.IGNORECASE)
+_QUOTED_ARGUMENT = re.compile(rb'=[ \t]*"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: Bytes of a field that is worth remembering.
 _LONGEST_REMEMBERED = 255
 
@@ -35,7 +42,17 @@ def _parsed(value: bytes) -> Directives:
             # White space before the sign is no grammar: what forbids still does, and no number is read.
             read = unquote(argument) if bare == name else b""
             directives.setdefault(bare.lower(), read if equals else None)
+    for name in forbidding_words(value):
+        directives.setdefault(name, b"" if name in _LIMITING else None)
     return directives
+
+
+def forbidding_words(value: bytes) -> list[bytes]:
+    """Return the directives that forbid or limit and are named in a value, as ``no-store; no-cache`` and ``'private'``.
+
+    What permits needs correct syntax; what forbids only has to be there, outside the argument of another directive.
+    """
+    return [word.lower() for word in _WORD.findall(_QUOTED_ARGUMENT.sub(b"=", value))]
 
 
 #: A site says the same few things of all its pages.

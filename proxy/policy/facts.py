@@ -13,6 +13,7 @@ from proxy.message.heads import Request, Response
 from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
 from proxy.policy.said import said
+from proxy.policy.surrogate import READERS as SURROGATE_FIELDS
 
 _MOST_NAMES = 8
 _LONGEST_NAME = 60
@@ -43,6 +44,8 @@ class Facts:
     """Names of those that the response sets."""
     control: str = "Cache-Control"
     """The field that counts of those that speak of caching."""
+    word: str = "no-store"
+    """What it says where it forbids to store."""
     vary: tuple[str, ...] = ()
     """The fields that the responses of this URL vary by."""
     length: Bytes | None = None
@@ -65,6 +68,7 @@ class Facts:
             "cookies": _counted(self.cookies) or "cookies",
             "set_cookies": _counted(self.set_cookies) or "a cookie",
             "control": self.control,
+            "word": self.word,
             "vary": ", ".join(self.vary) or "the fields that they vary by",
             "length": "its body" if self.length is None else show_bytes(self.length),
             "limit": "limits.stored_body" if self.limit is None else show_bytes(self.limit),
@@ -89,7 +93,8 @@ def facts_of(request: Request, response: Response | None, rules: Rules, route: s
         status=response.status,
         cookies=left,
         set_cookies=_set_cookies(fields) if b"set-cookie" in fields else (),
-        control=_control(fields, rules),
+        control=_control(fields, rules)[0],
+        word=_control(fields, rules)[1],
         length=Bytes(int(length)) if length.isdigit() else None,
         limit=rules.stored_body,
     )
@@ -99,8 +104,15 @@ def _set_cookies(fields: Fields) -> tuple[str, ...]:
     return _shown(value.partition(b"=")[0].strip() for value in fields.lines(b"set-cookie"))
 
 
-def _control(fields: Fields, rules: Rules) -> str:
-    """Return the field that counts of those that speak of caching."""
+def _control(fields: Fields, rules: Rules) -> tuple[str, str]:
+    """Return the field that counts of those that speak of caching, and the word by which it forbids to store."""
+    surrogate = next((name for name in SURROGATE_FIELDS if name in fields), None)
+    if surrogate is not None and b"no-store" not in said(fields, rules.targeted).directives:
+        return field_name(surrogate), shown_name(fields.get(surrogate) or b"")
+    return _cache_control(fields, rules), "no-store"
+
+
+def _cache_control(fields: Fields, rules: Rules) -> str:
     targeted = next((name for name in rules.targeted if name in fields), None)
     if targeted is None or not said(fields, rules.targeted).is_targeted:
         return "Cache-Control"

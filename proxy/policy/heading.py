@@ -10,6 +10,7 @@ from proxy.message.heads import Request, Response
 from proxy.policy.decisions import Freshen
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
+from proxy.policy.storing import is_personal
 from proxy.policy.validation import decide_validation
 
 #: Those that say which representation it is, by their names in lower case.
@@ -29,7 +30,7 @@ def decide_heading(
     §4.3.5 has it updated also where the answer has no validator. Then nothing shows that it is the same, and it is left
     as it is.
     """
-    if answer.status != 200 or stored.status != 200:
+    if answer.status != 200 or stored.status != 200 or is_personal(request, answer, times[1], rules):
         return None
     if not _matches(stored, answer.fields):
         return Outdated()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from proxy.errors import RequestError
 from proxy.message.heads import Request, Response
 from proxy.message.hosts import canonical_host
+from proxy.policy.companions import Companion, companions
 
 _LOCATIONS = (b"location", b"content-location")
 
 
-def invalidated(request: Request, response: Response) -> tuple[Request, ...]:
+def invalidated(request: Request, response: Response, kinds: Sequence[Companion] = ()) -> tuple[Request, ...]:
     """Return a GET for each resource that a successful unsafe request may have changed.
 
-    The target itself, and what Location and Content-Location name on the same origin. What is stored for them lies
-    where these requests would look for it, whatever route the unsafe one took.
+    The target itself, what Location and Content-Location name on the same origin, and what frameworks answer beside
+    them. What is stored for them lies where these requests would look for it, whatever route the unsafe one took.
     """
     if request.is_safe or not 200 <= response.status < 400:
         return ()
@@ -25,6 +27,10 @@ def invalidated(request: Request, response: Response) -> tuple[Request, ...]:
         value = response.fields.get(name)
         if value is not None and (target := same_origin(request, value)) is not None and target not in targets:
             targets.append(target)
+    if kinds:
+        paths = dict.fromkeys(target.partition(b"?")[0] for target in targets)
+        targets += [beside for path in paths for beside in companions(path, kinds)]
+    targets = list(dict.fromkeys(targets))
     return tuple(replace(request, method=b"GET", target=target) for target in targets)
 
 

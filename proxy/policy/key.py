@@ -13,8 +13,9 @@ from proxy.message.grammar import members
 from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE, IgnoredCookies, single_cookie
 from proxy.policy.forwarding import is_about_forwarding
+from proxy.policy.identity import IdentityFields
 from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID, Languages
-from proxy.policy.negotiation import NOTHING_DECLARED, Normal
+from proxy.policy.negotiation import CODINGS, NOTHING_DECLARED, Normal, takes_codings
 from proxy.policy.zones import Zones
 
 PrimaryKey = NewType("PrimaryKey", bytes)
@@ -84,10 +85,14 @@ def page_name(key: bytes) -> str:
     return f"page.{blake2b(key, digest_size=20).hexdigest()}"
 
 
+#: An operator may say that no other field identifies clients.
+NO_IDENTITY = IdentityFields(())
+
+
 class Distinctions:
     """What tells the variants of a page apart, as far as the operator declared it."""
 
-    __slots__ = ("_languages", "_zones", "cookies", "normal", "readings")
+    __slots__ = ("_languages", "_zones", "cookies", "identity", "normal", "readings")
 
     def __init__(
         self,
@@ -96,8 +101,11 @@ class Distinctions:
         zones: Zones | None = None,
         normal: Normal = NOTHING_DECLARED,
         kept_cookies: Sequence[str] = (),
+        identity: IdentityFields = NO_IDENTITY,
     ) -> None:
         """``ignored_cookies`` has patterns of their names, and ``kept_cookies`` of those that these do not cover."""
+        self.identity = identity
+        """The fields, beside Cookie and Authorization, that identify the client."""
         self._languages = languages
         self._zones = zones
         self.normal = normal
@@ -158,6 +166,8 @@ def varied_value(name: bytes, request: Request, distinctions: Distinctions) -> b
         return distinctions.cookies.remaining(value) or None
     if name.startswith(SINGLE_COOKIE):
         return single_cookie(request.fields.index.get(b"cookie"), name.removeprefix(SINGLE_COOKIE))
+    if name.startswith(CODINGS):
+        return takes_codings(name.removeprefix(CODINGS), request)
     if not is_about_forwarding(name):
         return value if value is None or not distinctions.normal.is_list(name) else b", ".join(members(value))
     told = value if request.trusted else None

@@ -14,6 +14,8 @@ from proxy.policy.stored import StoredResponse
 
 ACCEPT_ENCODING = b"accept-encoding"
 ACCEPT_LANGUAGE = b"accept-language"
+CODINGS = b"codings:"
+"""What begins, among varied fields, the codings of a response that says nothing of Accept-Encoding."""
 AS_SENT = b":"
 """What begins, among varied fields, the name of one that counts whole; no field can have such a name."""
 
@@ -109,6 +111,35 @@ _NO_LISTS = frozenset(
     b"user-agent referer from host date authorization proxy-authorization cookie content-type content-location "
     b"if-modified-since if-unmodified-since if-range max-forwards content-length location".split()
 )
+
+
+def coding_guard(vary: Sequence[bytes], response: Fields) -> tuple[bytes, ...]:
+    """Return what else a response varies by that is coded and does not say so: who takes the coding (§12.5.3)."""
+    value = response.index.get(b"content-encoding")
+    if value is None or ACCEPT_ENCODING in vary:
+        return ()
+    codings = [coding for coding in map(bytes.lower, members(value)) if coding != b"identity"]
+    return (CODINGS + b",".join(codings),) if codings else ()
+
+
+def takes_codings(codings: bytes, request: Request) -> bytes | None:
+    """Return ``1`` where a client takes all of these codings, ``0`` where it refuses one; None where it does not say.
+
+    A client that says nothing takes any by §12.5.3; many such programs can read none.
+    """
+    value = request.fields.index.get(ACCEPT_ENCODING)
+    if value is None:
+        return None
+    weights = _weights(value)
+    if weights is None:
+        return b":" + _list(value)
+    others = weights.get(_ANY, 0)
+    weighed = (weights.get(coding, weights.get(_ALIASES.get(coding, coding), others)) for coding in codings.split(b","))
+    return b"1" if all(weighed) else b"0"
+
+
+#: §8.4.1: recipients treat them as equivalent.
+_ALIASES = {b"x-gzip": b"gzip", b"gzip": b"x-gzip", b"x-compress": b"compress", b"compress": b"x-compress"}
 
 
 def _value(name: bytes, read: Callable[[bytes], bytes], request: Request) -> bytes | None:

@@ -143,6 +143,18 @@ DETAILS: Mapping[Detail, Remedy] = {
         "If it is the same for everybody, let the application send Cache-Control: public, or s-maxage. Else it is "
         "right as it is.",
     ),
+    Detail.IDENTITY: Remedy(
+        "The request has a field that says who asks (an API key, a token, a user), and the response does not say that "
+        "others may have it.",
+        "If it is the same for everybody, let the application send Cache-Control: public, or s-maxage; if it differs "
+        "by the field, Vary with its name beside max-age. `identity_fields` has the names: leave out what identifies "
+        "nobody.",
+    ),
+    Detail.HEALTH_CHECK: Remedy(
+        "It is a health check, which is to hear of the application itself and not of what is stored.",
+        "Nothing, if it is one, by its path or by the program that sends it. If it is a page for people, leave its "
+        "path out of `health_checks.paths`, or let the application send Cache-Control: max-age.",
+    ),
     Detail.REQUEST_NO_CACHE: Remedy(
         "The client asks for the stored page to be checked first (Cache-Control: no-cache), as a forced reload does.",
         "Nothing if only few do. `client_cache_control` says whose wishes count: set it to ignore, or to trusted.",
@@ -169,7 +181,7 @@ DETAILS: Mapping[Detail, Remedy] = {
         "Nothing for requests that change something. `store_post` stores the answer to a POST that says it may be.",
     ),
     Detail.NO_STORE: Remedy(
-        "The response says {control}: no-store, so it is not stored.",
+        "The response says {control}: {word}, so it is not stored.",
         "If it may be shared, take no-store away where the application adds it: in Django never_cache does, and so do "
         "login pages and the admin. The proxy never stores such a response against its word.",
     ),
@@ -202,7 +214,8 @@ DETAILS: Mapping[Detail, Remedy] = {
     Detail.NO_FRESHNESS: Remedy(
         "Nothing says how long a response with the status {status} is fresh.",
         "Let the application send Cache-Control: max-age, or give such answers a lifetime with `routes[].status_ttl`; "
-        "pages (200) have one by `routes[].cache_page` or `CACHE_MIDDLEWARE_SECONDS`. `heuristic.percent` guesses one.",
+        "a 200 has one by `routes[].cache_page` or `CACHE_MIDDLEWARE_SECONDS`. Without these only pages and files have "
+        "one (`page_types`), and data for programs, as JSON, has none. `heuristic.percent` guesses one.",
     ),
     Detail.NOT_REUSABLE: Remedy(
         "The response is stale as it arrives, and has no ETag or Last-Modified to check it by.",

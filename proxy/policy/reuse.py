@@ -10,11 +10,11 @@ from proxy.message.framing import NO_BODY, has_body
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS, RequestTerms, request_terms
+from proxy.policy.identity import unaccounted
 from proxy.policy.partial import missing
 from proxy.policy.preconditions import is_covered
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import personal_cookies
 from proxy.policy.validators import strong_tag
 
 
@@ -62,7 +62,7 @@ def decide_reuse(
             return Refuse(Detail.ONLY_IF_CACHED)
         return _MISS
     terms = stored.terms
-    if not terms.explicit and (personal := _personal(request, stored, rules)) is not None:
+    if not terms.sharable and (personal := _personal(request, stored, rules)) is not None:
         return Refuse(Detail.ONLY_IF_CACHED) if asked.only_if_cached else Fetch(ForwardReason.BYPASS, personal)
     if asked is NO_TERMS and now < stored.fresh_until:
         return Serve(stored)
@@ -84,9 +84,10 @@ _MISS = Fetch(ForwardReason.URI_MISS)
 
 def _personal(request: Request, stored: StoredResponse, rules: Rules) -> Detail | None:
     """Why a response whose origin said nothing about sharing is not for this client (DESIGN §5)."""
-    if b"authorization" in request.fields.index and b"authorization" not in stored.terms.vary:
-        return Detail.AUTHORIZATION
-    return Detail.COOKIE if personal_cookies(request, stored.terms, rules) else None
+    terms = stored.terms
+    if rules.page_types is not None and not terms.explicit and rules.health_checks.sends(request):
+        return Detail.HEALTH_CHECK
+    return unaccounted(request, terms.vary, rules.distinctions)
 
 
 def _client_refuses(asked: RequestTerms, stored: StoredResponse, now: UnixTime) -> Detail | None:

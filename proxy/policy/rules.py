@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from proxy.config.model import ClientCacheControl, SetCookie
 from proxy.config.units import Bytes, Seconds
+from proxy.policy.companions import Companion
 from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.default_lifetime import NO_HEALTH_CHECKS, FieldLifetimes, HealthChecks, MediaTypes
 from proxy.policy.heuristic import NO_GUESS, Heuristic
 from proxy.policy.key import Distinctions
 from proxy.policy.tags import HIDDEN
@@ -50,5 +52,19 @@ class Rules:
     """Say in Cache-Status which key was looked for (RFC 9211 §2.7)."""
     hidden: frozenset[bytes] = HIDDEN
     """Names of fields that clients do not get, in lower case: those with tags for caches."""
+    page_types: MediaTypes | None = None
+    """The media types that ``site_lifetime`` is for, where nobody set it; None: it is for all, as in Django."""
+    health_checks: HealthChecks = NO_HEALTH_CHECKS
+    """What hears of the application itself, and of no lifetime or stale response that nobody stated."""
+    tells_default: bool = True
+    """``site_lifetime`` is written into Expires and Cache-Control, where ``downstream_headers`` are."""
+    stale_data: bool = True
+    """``stale_if_error`` is for data, too: the operator set it."""
+    bare_while_revalidate: Seconds = Seconds(0)
+    """What ``stale-while-revalidate`` without a value means."""
+    response_lifetimes: FieldLifetimes = field(default_factory=dict)
+    """Fields of responses that make their lifetime shorter."""
+    companions: tuple[Companion, ...] = ()
+    """What frameworks answer beside a page, and becomes stale with it."""
     stale_after_s_maxage: bool = False
     """Believe an origin that allows stale responses beside s-maxage, which forbids them (RFC 9111 §5.2.2.10)."""

@@ -10,7 +10,7 @@ import http_sf
 
 from proxy.message.fields import Fields
 from proxy.message.grammar import TOKEN, members, tokens, unquote
-from proxy.policy.directives import Directives, parse_directives
+from proxy.policy.directives import Directives, forbidding_words, parse_directives
 
 #: RFC 9111 §5.2.2.4, §5.2.2.7: those that may name fields instead of meaning all of the response.
 _NAMING = frozenset((b"no-cache", b"private"))
@@ -54,10 +54,9 @@ def _cache_control(value: bytes | None) -> Said:
     if value is None or _NAMING.isdisjoint(directives):
         return Said(directives)
     withheld: frozenset[bytes] = frozenset()
-    whole = set()
+    whole = set(_said_loosely(value))
     for member in members(value):
-        name, _, argument = member.partition(b"=")
-        name = name.rstrip(b" \t").lower()
+        name, argument = _name(member), member.partition(b"=")[2]
         if name in _NAMING:
             # Without quotation marks nobody can tell `private=true` from the name of a field.
             names = _field_names(unquote(argument)) if argument[:1] == b'"' else frozenset()
@@ -65,6 +64,17 @@ def _cache_control(value: bytes | None) -> Said:
             if not names:
                 whole.add(name)
     return Said({name: word for name, word in directives.items() if name not in _NAMING or name in whole}, withheld)
+
+
+def _said_loosely(value: bytes) -> list[bytes]:
+    """Return the directives that are named beside those that stand as they should, as in ``private; max-age=60``."""
+    well_formed = [name for member in members(value) if TOKEN.fullmatch(name := _name(member))]
+    words = forbidding_words(value)
+    return [word for word in words if words.count(word) > well_formed.count(word)]
+
+
+def _name(member: bytes) -> bytes:
+    return member.partition(b"=")[0].rstrip(b" \t").lower()
 
 
 def _field_names(value: bytes) -> frozenset[bytes]:

@@ -52,6 +52,8 @@ class Terms(Struct, frozen=True, gc=False, array_like=True):
     """The lifetime is not the origin's, and nobody else is told of it: a guess (§4.2.2), or beside a targeted field."""
     immutable: bool = False
     """A reload is no reason to validate it while it is fresh (RFC 8246 §2)."""
+    sharable: bool = False
+    """The origin said that it is for everybody whom its Vary does not tell apart, whoever asked for it."""
 
     @property
     def has_validator(self) -> bool:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from proxy.config.model import SetCookie
-from proxy.config.units import Seconds, UnixTime
+from proxy.config.units import UnixTime
 from proxy.message.fields import Fields, RawField
-from proxy.message.grammar import TOKEN, format_date, members, tokens
+from proxy.message.grammar import TOKEN, tokens
 from proxy.message.heads import Request, Response
-from proxy.policy.cookies import SINGLE_COOKIE
 from proxy.policy.decisions import Detail, Discard, Store, Storing
-from proxy.policy.directives import Directives, RequestTerms, delta_seconds, parse_directives
-from proxy.policy.freshness import age_value, corrected_initial_age, date_value, explicit_lifetime
-from proxy.policy.heuristic import heuristic_lifetime
+from proxy.policy.directives import Directives, RequestTerms
+from proxy.policy.freshness import date_value, explicit_lifetime
+from proxy.policy.identity import unaccounted
+from proxy.policy.lifetimes import is_sharable, operators_word, retention, terms_of
+from proxy.policy.negotiation import coding_guard
 from proxy.policy.posting import answers_get
 from proxy.policy.ranges import stated_extent
 from proxy.policy.rules import Rules
 from proxy.policy.said import Said, said
-from proxy.policy.stored import Terms, shared
+from proxy.policy.stored import Terms
+from proxy.policy.surrogate import READERS
 
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
-_SHARED_BY = (b"public", b"s-maxage", b"must-revalidate")
+_SHARED_BY = frozenset((b"public", b"s-maxage", b"must-revalidate"))
 
 #: RFC 9110 §15: the final statuses that we know, and whose caching requirements there are we meet (RFC 9111 §5.2.2.3).
 _UNDERSTOOD = frozenset(
@@ -35,18 +37,6 @@ _WHOEVER_ASKS = frozenset(
         *(Detail.TOO_LARGE, Detail.EVENT_STREAM, Detail.UNDELIMITED),
     )
 )
-
-#: §5.2.2.2, §5.2.2.8, §5.2.2.10
-_NEVER_STALE = (b"must-revalidate", b"proxy-revalidate", b"s-maxage")
-#: RFC 5861
-_STALE_ALLOWED = frozenset((b"stale-while-revalidate", b"stale-if-error"))
-_MAX_AGE = re.compile(rb"(?:s-maxage|max-age)[ \t]*(?:=|\Z)", re.IGNORECASE)
-
-#: What ``cache_page`` counts for: a part of a page has the lifetime of the page.
-_PAGES = frozenset({200, 206})
-
-#: How long a stale response with a validator is kept for the chance that it still holds.
-_KEEP_FOR_VALIDATION = 86400.0
 
 
 def decide_storing(
@@ -65,10 +55,12 @@ def decide_storing(
     vary = _varied_by(request, response, rules)
     if (forbidden := _forbidden(request, response, words, vary, rules)) is not None:
         return Discard(forbidden)
-    terms = _terms(response, words, vary or (), times, rules)
+    if operators_word(response, words, times[1], rules).forbids:
+        return Discard(Detail.NO_STORE)
+    terms = terms_of(request, response, words, vary or (), times, rules)
     if terms is None or (not terms.explicit and (response.status == 206 or request.method != b"GET")):
-        return Discard(Detail.NO_FRESHNESS)
-    if not terms.explicit and (personal := _personal(request, response, terms, words, rules)) is not None:
+        return Discard(_why_no_lifetime(request, response, rules))
+    if (personal := _personal(request, response, terms, words, rules)) is not None:
         return Discard(personal)
     if not _is_of_use(terms, times[1]):
         return Discard(Detail.NOT_REUSABLE)
@@ -93,6 +85,8 @@ def _varied_by(request: Request, response: Response, rules: Rules) -> tuple[byte
     distinctions = rules.distinctions
     more = (*rules.varied_cookies, *distinctions.varied(request, response.fields))
     more += distinctions.guards(vary, request, response.fields)
+    if b"content-encoding" in response.fields.index:
+        more += coding_guard(vary, response.fields)
     return tuple(sorted({*vary, *more})) if more else vary
 
 
@@ -114,9 +108,18 @@ def _forbidden(
         return Detail.VARY_STAR
     if rules.set_cookie is SetCookie.NEVER and _sets_cookie(response, words):
         return Detail.SET_COOKIE
-    if b"authorization" in request.fields and not any(name in directives for name in _SHARED_BY):
+    index = request.fields.index
+    if b"authorization" not in index and rules.distinctions.identity.are_absent(index):
+        return None
+    return _unshared(index, vary, rules) if directives.keys().isdisjoint(_SHARED_BY) else None
+
+
+def _unshared(index: Mapping[bytes, bytes], vary: tuple[bytes, ...], rules: Rules) -> Detail | None:
+    """Which credentials of a request keep its answer from being stored, unless it says that it may be (§3.5)."""
+    if b"authorization" in index:
         return Detail.AUTHORIZATION
-    return None
+    is_known = any(name not in vary for name in rules.distinctions.identity.sent(index))
+    return Detail.IDENTITY if is_known else None
 
 
 def _unusable(request: Request, response: Response, directives: Directives) -> Detail | None:
@@ -143,111 +146,51 @@ def _sets_cookie(response: Response, words: Said) -> bool:
 
 
 def _personal(request: Request, response: Response, terms: Terms, words: Said, rules: Rules) -> Detail | None:
-    """What makes a response without explicit freshness personal, for all we know (DESIGN §5)."""
+    """What makes a response personal, for all we know: its origin did not say that it is for others (DESIGN §5)."""
+    if terms.explicit and terms.sharable:
+        return None
     if _sets_cookie(response, words):
         return Detail.SET_COOKIE
-    if b"authorization" in request.fields and b"public" not in words.directives:
-        # must-revalidate satisfies §3.5, but says nothing about whom a page is for.
-        return Detail.AUTHORIZATION
-    return Detail.COOKIE if personal_cookies(request, terms, rules) else None
+    # must-revalidate satisfies §3.5, but says nothing about whom a page is for.
+    return None if terms.sharable else unaccounted(request, terms.vary, rules.distinctions)
 
 
-def personal_cookies(request: Request, terms: Terms, rules: Rules) -> bool:
-    """Tell whether the request has cookies that the response does not name in Vary."""
-    cookie = request.fields.index.get(b"cookie")
-    if cookie is None or b"cookie" in terms.vary:
+def is_personal(request: Request, response: Response, now: UnixTime, rules: Rules) -> bool:
+    """Tell whether a response is for the client of its request alone, for all we know."""
+    words = said(response.fields, rules.targeted)
+    vary = vary_names(response.fields) or ()
+    if unaccounted(request, vary, rules.distinctions) is None:
         return False
-    left = rules.distinctions.cookies.remaining(cookie)
-    if not left or not rules.varied_cookies:
-        return bool(left)
-    # A cookie that the response varies by is in its key.
-    named = [name.removeprefix(SINGLE_COOKIE) for name in terms.vary if name.startswith(SINGLE_COOKIE)]
-    return any(pair.partition(b"=")[0].strip() not in named for pair in left.split(b";"))
+    date = date_value(response.fields, now)
+    stated = explicit_lifetime(words.directives, response.fields, date, is_targeted=words.is_targeted)
+    no_cache = b"no-cache" in words.directives
+    forbidden = b"no-store" in words.directives or b"private" in words.directives
+    return forbidden or not is_sharable(response.status, words, stated, no_cache=no_cache)
 
 
-def _terms(
-    response: Response,
-    words: Said,
-    vary: tuple[bytes, ...],
-    times: tuple[UnixTime, UnixTime],
-    rules: Rules,
-) -> Terms | None:
-    fields, directives = response.fields, words.directives
-    request_time, response_time = times
-    date = date_value(fields, response_time)
-    lifetime = explicit_lifetime(directives, fields, date, is_targeted=words.is_targeted)
-    explicit = lifetime is not None
-    no_cache = b"no-cache" in directives
-    given = _given_lifetime(response.status, lifetime, rules)
-    unsaid = words.is_targeted and (rules.cache_page is None or response.status not in _PAGES)
-    if given is None and not explicit:
-        lifetime = heuristic_lifetime(response, directives, date, rules.heuristic)
-        unsaid = True
-        if lifetime is None and no_cache and response.status == 200:
-            lifetime = Seconds(0)
-    elif given is not None:
-        # "Stale at once" is no word of sharing: the lifetime is the operator's, and decision 6 holds.
-        is_ours = given > 0 and not lifetime
-        unsaid = unsaid or (is_ours and explicit and not rules.downstream_headers)
-        explicit = explicit and not is_ours
-        lifetime = given
-        date = response_time
-    if lifetime is None or not (lifetime or explicit or no_cache):
-        return None
-    initial_age = corrected_initial_age(date, age_value(fields), request_time, response_time)
-    return Terms(
-        born=UnixTime(response_time - initial_age),
-        lifetime=shared(lifetime),
-        explicit=explicit,
-        no_cache=no_cache,
-        must_revalidate=_must_revalidate(directives, rules, overridden=bool(given)),
-        stale_while_revalidate=_while_revalidate(directives, rules),
-        stale_if_error=delta_seconds(directives.get(b"stale-if-error")),
-        etag=fields.get(b"etag"),
-        last_modified=fields.get(b"last-modified"),
-        vary=shared(vary),
-        unsaid=unsaid and not explicit,
-        immutable=b"immutable" in directives,
-    )
+def _why_no_lifetime(request: Request, response: Response, rules: Rules) -> Detail:
+    is_page = rules.page_types is not None and response.status == 200 and rules.page_types.take(response.fields)
+    return Detail.HEALTH_CHECK if is_page and rules.health_checks.ask(request) else Detail.NO_FRESHNESS
 
 
-def _must_revalidate(directives: Directives, rules: Rules, *, overridden: bool) -> bool:
-    """Tell whether a response must never be served stale (§4.2.4).
+def outdates(request: Request, response: Response, why: Detail, rules: Rules) -> bool:
+    """Tell whether a response that is discarded shows that the one stored for the same request no longer holds.
 
-    What s-maxage means (§5.2.2.10) goes with it where the operator's lifetime stands in its place.
+    An answer to somebody who is known is about that client, and ends nothing for others.
     """
-    believed = rules.stale_after_s_maxage and not _STALE_ALLOWED.isdisjoint(directives)
-    return any(name in directives for name in (_NEVER_STALE[:2] if overridden or believed else _NEVER_STALE))
+    if why not in _WHOEVER_ASKS or response.status == 304 or response.status >= 500:
+        return False
+    return unaccounted(request, vary_names(response.fields) or (), rules.distinctions) is None
 
 
-def _given_lifetime(status: int, explicit: Seconds | None, rules: Rules) -> Seconds | None:
-    """Return the operator's lifetime, where it counts: above the origin's, or in the place of one."""
-    if status in _PAGES and rules.cache_page is not None:
-        return rules.cache_page
-    if explicit is not None:
-        return None
-    lifetimes = rules.status_lifetimes
-    lifetime = lifetimes.get(status, lifetimes.get(status // 100))
-    return rules.site_lifetime or None if lifetime is None and status == 200 else lifetime
+def hidden_fields(response: Response, now: UnixTime, rules: Rules) -> frozenset[bytes]:
+    """Return the lower-case names of the fields of a response that are for caches, and that clients do not get.
 
-
-def _while_revalidate(directives: Directives, rules: Rules) -> Seconds:
-    """RFC 5861 §3: the origin's word, or the operator's where it has none."""
-    if b"stale-while-revalidate" not in directives:
-        return rules.stale_while_revalidate
-    return delta_seconds(directives[b"stale-while-revalidate"]) or Seconds(0)
-
-
-def outdates(response: Response, why: Detail) -> bool:
-    """Tell whether a response that is discarded shows that the one stored for the same request no longer holds."""
-    return why in _WHOEVER_ASKS and response.status != 304 and response.status < 500
-
-
-def retention(terms: Terms, rules: Rules) -> Seconds:
-    """Return how long a response is of use to us, counted from its birth."""
-    if_error = rules.stale_if_error if terms.stale_if_error is None else terms.stale_if_error
-    stale = 0.0 if terms.must_revalidate else max(terms.stale_while_revalidate, if_error)
-    return Seconds(terms.lifetime + max(stale, _KEEP_FOR_VALIDATION if terms.has_validator else 0.0))
+    What is said to surrogates is among them where it was obeyed.
+    """
+    if READERS.keys().isdisjoint(response.fields.index):
+        return rules.hidden
+    return rules.hidden | operators_word(response, said(response.fields, rules.targeted), now, rules).fields
 
 
 def vary_names(fields: Fields) -> tuple[bytes, ...] | None:
@@ -260,77 +203,6 @@ def vary_names(fields: Fields) -> tuple[bytes, ...] | None:
     return None if b"*" in names or not all(map(TOKEN.fullmatch, names)) else tuple(sorted(names))
 
 
-def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 200) -> list[RawField]:
-    """Return the fields of a response to be stored, with what the operator decided written into them (DESIGN §5).
-
-    Where the lifetime is the operator's, it stands in Expires and max-age, as Django's middleware writes it; and where
-    a single cookie is in the key, Cookie stands in Vary, which has no word for less.
-    """
-    raw = _with_vary(raw, terms.vary)
-    overridden = rules.cache_page is not None and status in _PAGES
-    if terms.no_cache or terms.unsaid or not rules.downstream_headers or not (overridden or not terms.explicit):
-        return raw
-    replaced = overridden or terms.explicit
-    return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime), replaced=replaced)
-
-
-def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: UnixTime) -> list[RawField]:
-    """Return the fields of a response that is not stored, with what the operator decided written into them.
-
-    ``cache_page: 0`` is said downstream as Django says it, where the origin did not forbid caches to store anyhow.
-    """
-    raw = _with_vary(raw, rules.varied_cookies)
-    is_meant = rules.cache_page is not None and not rules.cache_page and response.status in _PAGES
-    if not is_meant or not rules.downstream_headers:
-        return raw
-    directives = parse_directives(response.fields.get(b"cache-control"))
-    if any(name in directives for name in (b"no-store", b"private", b"no-cache")):
-        return raw
-    return with_lifetime(raw, Seconds(0), now, replaced=True)
-
-
 def without(raw: list[RawField], withheld: frozenset[bytes]) -> list[RawField]:
     """Return the fields of a response that may be stored (§3.1); ``withheld`` are lower-case names."""
     return [field for field in raw if field[0].lower() not in withheld] if withheld else raw
-
-
-def with_lifetime(raw: list[RawField], lifetime: Seconds, until: UnixTime, *, replaced: bool) -> list[RawField]:
-    """Return the fields with this lifetime; ``replaced`` says that they may state another."""
-    said = [value for name, value in raw if name.lower() == b"cache-control" and value]
-    if replaced:
-        said = [member for value in said for member in members(value) if not _MAX_AGE.match(member)]
-    kept = [field for field in raw if field[0].lower() not in (b"cache-control", b"expires")]
-    max_age = b"max-age=%d" % lifetime
-    return [*kept, (b"Expires", format_date(until)), (b"Cache-Control", b", ".join([*said, max_age]))]
-
-
-def without_lifetime(raw: list[RawField], terms: Terms) -> list[RawField]:
-    """Return the fields of a stored response that the origin stated: what ``site_fields`` wrote is taken back."""
-    stated: list[RawField] = []
-    single = b"cookie" not in terms.vary and any(name.startswith(SINGLE_COOKIE) for name in terms.vary)
-    ours = not terms.explicit and not terms.no_cache and not terms.unsaid
-    for name, value in raw:
-        lower = name.lower()
-        if lower == b"expires" and ours:
-            continue
-        if lower == b"cache-control" and ours:
-            said, _, last = value.rpartition(b", ")
-            value = said if last.startswith(b"max-age=") else value  # noqa: PLW2901
-        if lower == b"vary" and single:
-            value = b", ".join(member for member in members(value) if member.lower() != b"cookie")  # noqa: PLW2901
-        if value or lower not in (b"cache-control", b"vary"):
-            stated.append((name, value))
-    return stated
-
-
-def _with_vary(raw: list[RawField], vary: tuple[bytes, ...]) -> list[RawField]:
-    """Return the fields with every name in Vary that the response varies by, as other caches can understand it."""
-    if not vary:
-        return raw
-    values = [value for name, value in raw if name.lower() == b"vary" and value]
-    said = set(tokens(b", ".join(values)))
-    names = dict.fromkeys(b"cookie" if name.startswith(SINGLE_COOKIE) else name for name in vary)
-    more = [name.title() for name in names if name not in said and b":" not in name]
-    if not more or b"*" in said:
-        return raw
-    return [*(field for field in raw if field[0].lower() != b"vary"), (b"Vary", b", ".join([*values, *more]))]

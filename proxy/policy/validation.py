@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from typing import assert_never
 
+import msgspec
+
 from proxy.config.model import SetCookie
-from proxy.config.units import UnixTime
+from proxy.config.units import Seconds, UnixTime
 from proxy.errors import UpstreamError
 from proxy.message.fields import Fields, RawField, serialise
 from proxy.message.grammar import format_date
 from proxy.message.heads import Request, Response
 from proxy.policy.decisions import AskAgain, Discard, Freshen, PassOn, Replace, ServeStale, Store, Validation
+from proxy.policy.default_lifetime import is_data
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import end_to_end
 from proxy.policy.rules import Rules
-from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, site_fields, without, without_lifetime
+from proxy.policy.stored import StoredResponse, Terms
+from proxy.policy.storing import decide_storing, hidden_fields, without
+from proxy.policy.surrogate import READERS
 from proxy.policy.tags import tags_of
+from proxy.policy.told import site_fields, without_lifetime
 
 #: RFC 5861 §4
 _ERRORS = frozenset({500, 502, 503, 504})
+
+#: RFC 9110 §15.5.5, §15.5.11
+_ABSENT = frozenset({404, 410})
 
 #: RFC 9111 §3.2: fields of a 304 that say nothing about the stored body, which stays as it is.
 _NOT_UPDATED = frozenset({b"content-length", b"content-encoding", b"content-range", b"transfer-encoding", b"age"})
@@ -45,7 +53,7 @@ def decide_validation(
 ) -> Validation:
     """Say what follows from the origin's answer, or its failure, for the stored response that was asked about."""
     if isinstance(answer, UpstreamError) or answer.status in _ERRORS:
-        if may_stand_in(stored, times[1], rules):
+        if may_stand_in(request, stored, times[1], rules):
             return ServeStale(stored)
         return PassOn() if isinstance(answer, UpstreamError) else Replace()
     if answer.status != 304:
@@ -67,13 +75,25 @@ def _is_about(stored: StoredResponse, answer: Response) -> bool:
     return etag is None and modified is None
 
 
-def may_stand_in(stored: StoredResponse, now: UnixTime, rules: Rules) -> bool:
-    """Tell whether a stored response may be served although the origin fails (§4.2.4, RFC 5861 §4)."""
+def may_stand_in(request: Request, stored: StoredResponse, now: UnixTime, rules: Rules) -> bool:
+    """Tell whether a stored response may be served although the origin fails (§4.2.4, RFC 5861 §4).
+
+    A stored error may not, for the new one is newer; nor does a health check hear that all was well once.
+    """
     terms = stored.terms
-    if terms.must_revalidate or terms.no_cache:
+    if terms.must_revalidate or terms.no_cache or not _was_good(stored.status) or rules.health_checks.sends(request):
         return False
-    window = rules.stale_if_error if terms.stale_if_error is None else terms.stale_if_error
+    window = terms.stale_if_error
+    if window is None:
+        # Data for programs, and what a health check asks for, is to be of now unless somebody says otherwise.
+        is_of_now = (not rules.stale_data and is_data(stored.fields())) or rules.health_checks.ask(request)
+        window = Seconds(0) if is_of_now else rules.stale_if_error
     return terms.age(now) < terms.lifetime + window
+
+
+def _was_good(status: int) -> bool:
+    """Tell whether a response said what there is, or that there is nothing."""
+    return status < 400 or status in _ABSENT
 
 
 def _freshen(
@@ -83,15 +103,19 @@ def _freshen(
     if b"set-cookie" in answer.fields and rules.set_cookie is SetCookie.NEVER:
         # The cookie is for this client only; it gets a response of its own, which is not stored.
         return AskAgain()
-    stated = Fields(without_lifetime(stored.fields().raw, stored.terms))
+    # What a field said of how old the response was is said anew, or no longer holds.
+    marks = frozenset(rules.response_lifetimes)
+    stated = Fields(without(without_lifetime(stored.fields().raw, stored.terms), marks))
     fields = Fields(updated(stated, answer))
     whole = Response(stored.status, b"", fields)
     match decide_storing(request, NO_TERMS, whole, times, rules):
         case Discard():
             return AskAgain()
         case Store(terms, retention, withheld):
+            terms = _no_longer_than(stored.terms, terms, answer, rules)
             line, _, _ = stored.head.partition(b"\r\n")
-            raw = without(site_fields(fields.raw, terms, rules, stored.status), withheld | rules.hidden)
+            hidden = withheld | hidden_fields(whole, times[1], rules)
+            raw = without(site_fields(fields.raw, terms, rules, stored.status), hidden)
             if b"date" not in fields:
                 raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
@@ -100,6 +124,17 @@ def _freshen(
             return Freshen(StoredResponse(stored.status, head, stored.body, terms, extent, tags, number), retention)
         case never:
             assert_never(never)
+
+
+def _no_longer_than(before: Terms, terms: Terms, answer: Response, rules: Rules) -> Terms:
+    """Return terms that no default makes longer than what surrogates were told, where a 304 does not tell it again.
+
+    What they were told is not among the stored fields, for clients do not get it.
+    """
+    is_default = terms.unsaid and not terms.explicit and before.unsaid and not before.explicit
+    if not is_default or rules.heuristic.fraction or not READERS.keys().isdisjoint(answer.fields.index):
+        return terms
+    return msgspec.structs.replace(terms, lifetime=min(before.lifetime, terms.lifetime))
 
 
 def updated(stored: Fields, answer: Response) -> list[RawField]:

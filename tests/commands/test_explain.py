@@ -251,11 +251,12 @@ def test_a_configuration_with_faults(tmp_path: Path) -> None:
 # A captured response.
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n%b\r\nhello"
+TEN_MINUTES = "CACHE_MIDDLEWARE_SECONDS: 600\n"
 
 
 def judged(tmp_path: Path, *lines: str, config: str = "", captured: bytes = b"", url: str = URL, **options: str) -> Any:
     file = tmp_path / "site.yaml"
-    file.write_text(f"upstream: http://127.0.0.1:8000\n{config}")
+    file.write_text(f"upstream: http://127.0.0.1:8000\n{TEN_MINUTES}{config}")
     response = tmp_path / "response"
     response.write_bytes(captured or PAGE % b"".join(f"{line}\r\n".encode() for line in lines))
     more = [part for name, value in options.items() for part in (f"--{name}", value)]

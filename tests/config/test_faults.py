@@ -130,10 +130,10 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("timeouts: {header: .inf}", f"timeouts.header: expected {LASTING}, found .inf", id="infinite"),
         line("timeouts: {header: 1:30}", f"timeouts.header: expected {LASTING}, found 1:30", id="sexagesimal"),
         line("timeouts: {header: 1e3}", f'timeouts.header: expected {LASTING}, found "1e3"', id="exponent"),
-        line("stale_if_error: 100 years", f'stale_if_error: expected {DURATION}, found "100 years"', id="years"),
-        line("stale_if_error: 9999999999", f"stale_if_error: expected {DURATION}, found 9999999999", id="duration-too-long"),
-        line("stale_if_error: 0.0001", f"stale_if_error: expected {DURATION}, found 0.0001", id="duration-too-short"),
-        line("stale_if_error: 00:30", f'stale_if_error: expected {DURATION}, found "00:30"', id="clock-time"),
+        line("timeouts: {drain: 100 years}", f'timeouts.drain: expected {DURATION}, found "100 years"', id="years"),
+        line("timeouts: {drain: 9999999999}", f"timeouts.drain: expected {DURATION}, found 9999999999", id="duration-too-long"),
+        line("timeouts: {drain: 0.0001}", f"timeouts.drain: expected {DURATION}, found 0.0001", id="duration-too-short"),
+        line("timeouts: {drain: 00:30}", f'timeouts.drain: expected {DURATION}, found "00:30"', id="clock-time"),
         line(
             "CACHES: {default: {BACKEND: locmem, TIMEOUT: None}}",
             f'CACHES.default.TIMEOUT: expected {DURATION}, or null, found "None"; YAML writes it null',
@@ -411,7 +411,7 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             "set it, or give a default: ${N:-...}",
             id="variable-unset-where-a-value-is-needed",
         ),
-        line("stale_if_error: ٣s", f'stale_if_error: expected {DURATION}, found "٣s"', id="digits-of-another-script"),
+        line("timeouts: {drain: ٣s}", f'timeouts.drain: expected {DURATION}, found "٣s"', id="digits-of-another-script"),
         line("listen: a/b", f'listen[0]: expected {ADDRESS}, found "a/b"', id="path-for-listener"),
         line("limits: {<<: [!x {body: 1}]}", 'limits.<<[0]: expected a plain value, found the tag "!x"', id="merge-of-a-tag"),
         # odd YAML

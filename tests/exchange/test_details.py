@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,9 @@ from proxy.exchange.counters import BYPASSES, OTHER
 from proxy.message.framing import CHUNKED, UNTIL_CLOSE
 from proxy.message.heads import Request
 from proxy.policy.decisions import Detail, ForwardReason
+from proxy.policy.default_lifetime import HealthChecks, MediaTypes
+from proxy.policy.identity import IdentityFields
+from proxy.policy.key import Distinctions
 from proxy.policy.purging import Kind, Purge, Rule
 from proxy.storage.responses import Responses
 from tests.exchange.making import Bench, Client, Given, coming, request, whole
@@ -26,6 +30,7 @@ from tests.exchange.remotes import Damaged, Unreachable, remote
 
 FRESH = "cache-control: max-age=60"
 TAG = 'etag: "a"'
+KEYS = IdentityFields(["x-api-key"])
 
 
 @dataclass
@@ -38,6 +43,7 @@ class Row:
     after: float = 0
     storage: Responses | None = None
     route: dict[str, bool] = field(default_factory=dict)
+    rules: dict[str, Any] = field(default_factory=dict)
     purge: Purge | None = None
 
 
@@ -49,6 +55,14 @@ ROWS = {
     Detail.REQUEST_BODY: lambda: Row(request(framing=CHUNKED), whole(FRESH)),
     Detail.COOKIE: lambda: Row(request("/page", "cookie: s=1"), whole()),
     Detail.AUTHORIZATION: lambda: Row(request("/page", "authorization: x"), whole(FRESH)),
+    Detail.IDENTITY: lambda: Row(
+        request("/page", "x-api-key: 1"), whole(FRESH), rules={"distinctions": Distinctions((), identity=KEYS)}
+    ),
+    Detail.HEALTH_CHECK: lambda: Row(
+        request("/healthz"),
+        whole("content-type: text/html"),
+        rules={"page_types": MediaTypes(["text/html"]), "health_checks": HealthChecks(["/healthz"], [])},
+    ),
     Detail.REQUEST_NO_CACHE: lambda: Row(request("/page", "cache-control: no-cache"), whole(FRESH), [FRESH]),
     Detail.REQUEST_NO_STORE: lambda: Row(request("/page", "cache-control: no-store"), whole(FRESH)),
     Detail.REQUEST_MAX_AGE: lambda: Row(request("/page", "cache-control: max-age=5"), whole(FRESH), [FRESH], 6),
@@ -94,7 +108,7 @@ def test_every_detail_is_produced_by_a_row() -> None:
 @pytest.mark.rfc(9211, "2.8")
 async def test_the_field_the_counters_and_the_log_say_the_same(detail: Detail) -> None:
     row = ROWS[detail]()
-    bench = Bench(storage=row.storage, route=row.route)
+    bench = Bench(storage=row.storage, route=row.route, **row.rules)
     if row.before is not None:
         bench.give(whole(*row.before))
         await bench.get()

@@ -28,7 +28,7 @@ async def see(bench: Bench, asked: Request) -> Foresight:
 @pytest.mark.parametrize("detail", [pytest.param(detail, id=detail.value) for detail in ROWS])
 async def test_what_is_foreseen_is_done(detail: Detail) -> None:
     row = ROWS[detail]()
-    bench = Bench(storage=row.storage, route=row.route)
+    bench = Bench(storage=row.storage, route=row.route, **row.rules)
     if row.before is not None:
         bench.give(whole(*row.before))
         await bench.get()

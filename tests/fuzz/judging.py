@@ -198,11 +198,12 @@ def judge_sharing(world: str, visit: Visit, made: Made) -> None:
     said, maker = made.said, made.asked.user
     if said.vary == "accept-language":
         assert made.asked.language == visit.language, "another variant"
-    is_said = said.explicit is not None and (said.explicit > 0 or not is_paged(world, made))
+    # "Stale at once" and "ask me on each use" say nothing of whom it is for.
+    is_said = "public" in said.words or ((said.explicit or 0) > 0 and "no-cache" not in said.words)
     if said.vary == "cookie":
         assert maker == visit.user or {maker, visit.user} == {"carol", "anonymous"}, "another user's"
     elif maker != "anonymous":
-        assert is_said or (maker == "carol" and "public" in said.words), "kept, and nobody had called it shared"
+        assert is_said, "kept, and nobody had called it shared"
     if not is_said:
         may_have = ("anonymous",) if said.vary != "cookie" else ("anonymous", "alice", "bob")
         assert visit.user in may_have, "somebody is known, and got what nobody had called shared"

@@ -51,6 +51,12 @@ class Shape:
         return self.max_age is not None or self.s_maxage is not None
 
     @property
+    def is_sharable(self) -> bool:
+        """It says that it is for others: neither "stale at once" nor "ask me on each use" does."""
+        stated = self.max_age if self.s_maxage is None else self.s_maxage
+        return "public" in self.words or (bool(stated) and "no-cache" not in self.words)
+
+    @property
     def lifetime(self) -> float:
         if self.s_maxage is not None:
             return self.s_maxage
@@ -272,15 +278,15 @@ def judge_answer(visit: Visit, made: Made, play: Play) -> None:
     if shape.vary == "accept-language":
         assert made.language == visit.language
     if made.user != visit.user:
-        is_shared = shape.is_explicit or (made.user == "carol" and shape.may_answer_credentials)
-        assert is_shared, "one user's response reached another, and the origin did not call it shared"
+        assert shape.is_sharable, "one user's response reached another, and the origin did not call it shared"
         if shape.vary == "cookie":
             # Carol has credentials, and no cookie.
             assert {made.user, visit.user} == {"carol", "anonymous"}
     if made.user == "carol":
         assert shape.may_answer_credentials
+        assert shape.is_sharable
     if made.user in ("alice", "bob"):
-        assert shape.is_explicit or shape.vary == "cookie"
+        assert shape.is_sharable or shape.vary == "cookie"
     written = play.origin.written.get(visit.target)
     if written is not None and written < visit.started:
         assert made.asked_at > written, "outdated by a write"

@@ -25,10 +25,11 @@ from proxy.upstream.connection import Answer, Ask
 from tests.exchange.making import Clock, Reached, _head_fields, coming, whole
 
 LETTER = Path(__file__).parents[2] / "config" / "rfc9111.yaml"
-UPSTREAM = {"upstream": "http://one.test:80", "ALLOWED_HOSTS": ["*"]}
+# Most responses there have no Content-Type: with a lifetime that is set, that makes no difference.
+UPSTREAM = {"upstream": "http://one.test:80", "ALLOWED_HOSTS": ["*"], "CACHE_MIDDLEWARE_SECONDS": 600}
 WORLDS: Mapping[str, Mapping[str, Any]] = {
     "plain": UPSTREAM,
-    "letter": yaml.safe_load(LETTER.read_text()) | UPSTREAM,
+    "letter": UPSTREAM | yaml.safe_load(LETTER.read_text()) | {"upstream": "http://one.test:80"},
     "routed": UPSTREAM
     | {
         "routes": [

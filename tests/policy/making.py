@@ -15,7 +15,8 @@ from proxy.policy.directives import NO_TERMS
 from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, site_fields
+from proxy.policy.storing import decide_storing
+from proxy.policy.told import site_fields
 
 NOW = UnixTime(1_000_000_000.0)
 """Sun, 09 Sep 2001 01:46:40 GMT"""

@@ -9,7 +9,8 @@ from proxy.message.grammar import format_date
 from proxy.policy.decisions import Detail, Discard, Store
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.heuristic import Heuristic
-from proxy.policy.storing import decide_storing, site_fields, without_lifetime
+from proxy.policy.storing import decide_storing
+from proxy.policy.told import site_fields, without_lifetime
 from tests.policy.making import NOW, NOW_DATE, TIMES, request, response, rules
 
 TENTH = Heuristic(0.1, Seconds(86400))

@@ -202,7 +202,8 @@ LM = f"Last-Modified: {HOUR_AGO}"
     ],
 )
 def test_only_parts_with_a_strong_validator_in_common_are_joined(old: list[str], new: list[str], joins: bool) -> None:
-    kept = merged(received(10, 19, FRESH, *new), part(0, 9, FRESH, *old))
+    varied = "Vary: Accept-Encoding"
+    kept = merged(received(10, 19, FRESH, varied, *new), part(0, 9, FRESH, varied, *old))
     assert said(kept) == (206, Extent(0 if joins else 10, 19, 100), BODY[0 if joins else 10 : 20])
 
 

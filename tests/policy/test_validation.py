@@ -96,7 +96,7 @@ def test_any_other_answer_replaces(status: int) -> None:
 )
 def test_stale_if_error(said: str, default: float, stands_in: bool) -> None:
     kept = stored(f"Cache-Control: {said}", ETAG)
-    assert may_stand_in(kept, THEN, rules(stale_if_error=Seconds(default))) is stands_in
+    assert may_stand_in(request(), kept, THEN, rules(stale_if_error=Seconds(default))) is stands_in
     for error in (UpstreamUnreachable, UpstreamTimeout, UpstreamClosed, UpstreamGarbage):
         assert decide(kept, error(), stale_if_error=default) == (ServeStale(kept) if stands_in else PassOn())
     for status in (500, 502, 503, 504):
