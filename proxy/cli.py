@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import click
+from click.core import ParameterSource
 
+from proxy import __version__
 from proxy.commands.late import LateGroup
+from proxy.commands.options import config_option
 from proxy.config.load import Loaded, Source, backend_fault, load
 from proxy.config.memory_limit import memory_limit
 from proxy.config.model import Config
@@ -20,6 +23,7 @@ from proxy.config.pitfalls import warnings
 from proxy.config.rules import usable_cores
 from proxy.config.show import show
 from proxy.errors import ConfigError, Fault, SitecacheError
+from proxy.storage.drivers import missing_driver
 
 BAD_CONFIGURATION = 2
 """The exit code; click gives the same for a command line it cannot read."""
@@ -50,12 +54,13 @@ class _Commands(LateGroup):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="sitecache %(version)s")
 def main() -> None:
     """A caching reverse proxy that runs beside one web application."""
 
 
 @main.command()
-@click.option("--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The configuration, in YAML.")
+@config_option
 @_overrides
 @click.pass_obj
 def serve(parts: Parts | None, /, file: str | None, **options: object) -> None:
@@ -82,12 +87,19 @@ def _read_again(file: str, options: dict[str, object], parts: Parts) -> Config:
 
 
 @main.command()
-@click.argument("file", metavar="FILE", required=False, envvar="SITECACHE_CONFIG")
+@click.argument("place", metavar="[FILE]", required=False)
+@config_option
 @_overrides
 @click.pass_obj
-def check(parts: Parts | None, /, file: str | None, **options: object) -> None:
-    """Check FILE, show every setting and where its value comes from, and warn of what will bite."""
-    loaded = _load(file, options)
+def check(parts: Parts | None, /, place: str | None, file: str | None, **options: object) -> None:
+    """Check FILE, show every setting and where its value comes from, and warn of what will bite.
+
+    FILE may stand behind -c, too, as with the other commands.
+    """
+    is_given = click.get_current_context().get_parameter_source("file") is ParameterSource.COMMANDLINE
+    if place is not None and is_given:
+        raise click.UsageError("give FILE once: by itself or behind --config")
+    loaded = _load(place or file, options)
     _judge(loaded, parts or Parts())
     _echo(show(loaded), sys.stdout)
     _warn(loaded)
@@ -95,18 +107,21 @@ def check(parts: Parts | None, /, file: str | None, **options: object) -> None:
 
 @main.command()
 @click.argument("tables", metavar="[TABLE]...", nargs=-1)
-@click.option("--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The configuration, in YAML.")
+@config_option
 @click.option("--database", metavar="ALIAS", default="default", show_default=True, help="Which one of DATABASES.")
 @click.option("--dry-run", is_flag=True, help="Show the SQL and make nothing.")
 def createcachetable(tables: tuple[str, ...], file: str | None, database: str, dry_run: bool) -> None:
     """Make the table of each cache with the backend db, or only each TABLE."""
-    from proxy.storage.createcachetable import create_cache_tables  # noqa: PLC0415  an extra
-
     loaded = _load(file, {})
     _judge(loaded, Parts())
     try:
+        from proxy.storage.createcachetable import create_cache_tables  # noqa: PLC0415  an extra
+
         for text in create_cache_tables(loaded.config, tables, database, dry_run=dry_run):
             _echo(f"{text}\n", sys.stdout)
+    except ImportError as error:
+        _echo(f"{missing_driver(error) or error}\n", sys.stderr)
+        sys.exit(BAD_CONFIGURATION)
     except (ValueError, SitecacheError) as error:
         _echo(f"{error}\n", sys.stderr)
         sys.exit(BAD_CONFIGURATION)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from proxy.config.model import Config
 from proxy.config.units import UnixTime
+from proxy.downstream.browsers import as_browsers, assumed
 from proxy.downstream.pretended import Asked, pretend
 from proxy.exchange.site import Route
 from proxy.message.framing import Length, UntilClose, response_framing
@@ -42,7 +43,8 @@ def explain_response(config: Config, asked: Asked, captured: bytes, now: UnixTim
     ``captured`` is what ``curl -i`` prints. ValueError or SitecacheError says what is wrong with it, or with what was
     asked.
     """
-    request = pretend(asked, config.limits, config.trusted_proxies, config.upgrades)
+    browser = as_browsers(asked)[0]
+    request = pretend(browser, config.limits, config.trusted_proxies, config.upgrades)
     nobody = cast("Origin", None)
     route = sites_of(Parts(config, lambda _: NoResponses(), lambda _: nobody)).route(request)
     response, body = read_captured(captured)
@@ -54,6 +56,7 @@ def explain_response(config: Config, asked: Asked, captured: bytes, now: UnixTim
     vary = storing.terms.vary if isinstance(storing, Store) else vary_names(response.fields)
     return {
         "request": shown_request(request),
+        "assumed": assumed(asked, browser),
         **shown_route(route),
         "key": [asdict(part) for part in key_parts(request, keying(route, request), vary)],
         "vary": None if vary is None else [varied_name(name) for name in vary],

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from proxy.commands.admin_client import Admin, admin_of
+from proxy.commands.options import config_option
 from proxy.config.load import load
 from proxy.errors import ConfigError, SitecacheError
 
@@ -26,7 +27,7 @@ _Described = tuple[str, str, tuple[str, ...], str]
 @click.option("-H", "--header", "fields", metavar="'NAME: VALUE'", multiple=True, help="A field of the request.")
 @click.option("-X", "--method", metavar="METHOD", default="GET", show_default=True, help="Of the request.")
 @click.option("--from", "peer", metavar="IP", default="", help="Where it comes from, where trusted_proxies matter.")
-@click.option("-c", "--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The proxy's configuration.")
+@config_option
 @click.option("--admin", metavar="ADDR", envvar="SITECACHE_ADMIN", help="The admin listener of the running proxy.")
 @click.option("--token", metavar="TOKEN", envvar="SITECACHE_ADMIN_TOKEN", help="The token of admin.token.")
 @click.option("--response", metavar="FILE", help="What curl -i printed: would it be stored? Asks no running proxy.")

@@ -58,6 +58,11 @@ def _heading(console: Console, told: Values) -> None:
     console.print(Text.assemble((f"{request['method']} {request['url']}", "bold")))
     names = f"site {told['site']}, route {told['route']}" + (", which bypasses the cache" if told["bypass"] else "")
     console.print(Text("a host that is none of ours" if not told["allowed"] else names))
+    likely = [line for line in told.get("assumed", ()) if line.startswith("Accept-")]
+    if likely:
+        other = told.get("as_given")
+        plain = f"; a program that sends no such fields: {other['cache_status']}" if other else ""
+        console.print(Text(f"as a browser asks: {'; '.join(likely)} (-H says otherwise){plain}", style="dim"))
 
 
 def _verdict(now: Values) -> str:

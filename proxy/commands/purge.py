@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from proxy.commands.admin_client import admin_of
+from proxy.commands.options import config_option
 from proxy.errors import ConfigError, SitecacheError
 
 _FAILED = 1
@@ -23,7 +24,7 @@ _WRONG = 2
 @click.option("--host", metavar="HOST", multiple=True, help="All of this host; beside the others: only there.")
 @click.option("--all", "everything", is_flag=True, help="Everything.")
 @click.option("--soft", is_flag=True, help="What is purged is stale, and not gone.")
-@click.option("-c", "--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The proxy's configuration.")
+@config_option
 @click.option("--admin", metavar="ADDR", envvar="SITECACHE_ADMIN", help="The admin listener of the running proxy.")
 @click.option("--token", metavar="TOKEN", envvar="SITECACHE_ADMIN_TOKEN", help="The token of admin.token.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

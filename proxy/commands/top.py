@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from proxy.commands.admin_client import Admin, AdminError, admin_of
+from proxy.commands.options import config_option
 from proxy.commands.rates import History
 from proxy.errors import ConfigError, SitecacheError
 
@@ -19,7 +20,7 @@ _LINES = 40
 
 
 @click.command()
-@click.option("-c", "--config", "file", metavar="FILE", envvar="SITECACHE_CONFIG", help="The proxy's configuration.")
+@config_option
 @click.option("--admin", metavar="ADDR", envvar="SITECACHE_ADMIN", help="The admin listener of the running proxy.")
 @click.option("--token", metavar="TOKEN", envvar="SITECACHE_ADMIN_TOKEN", help="The token of admin.token.")
 @click.option("--every", metavar="SECONDS", type=click.FloatRange(min=0.1), default=2.0, show_default=True)

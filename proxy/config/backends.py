@@ -9,6 +9,9 @@ from typing import Any
 from proxy.config.model import CacheOptions, FileOptions, SharedOptions
 from proxy.config.wording import closest, listed
 
+DJANGOS_KEY_FUNCTION = "django.core.cache.backends.base.default_key_func"
+"""Makes the keys that are made where none is named."""
+
 _CLASSES: Mapping[str, str] = {
     "locmem": "locmem.LocMemCache",
     "dummy": "dummy.DummyCache",

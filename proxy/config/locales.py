@@ -63,14 +63,16 @@ def locale_conflicts(config: Config) -> Iterator[Conflict]:
     """List what USE_I18N and USE_TZ lack."""
     codes = tuple(config.LANGUAGES) if isinstance(config.LANGUAGES, tuple) else ()
     if config.USE_I18N and not codes:
-        fault = Fault("LANGUAGES", "the languages of the site, since USE_I18N is true", "none")
+        hint = "leave USE_I18N out where every page has one language"
+        fault = Fault("LANGUAGES", "the languages of the site, since USE_I18N is true", "none", hint=hint)
         yield Conflict(("USE_I18N", "LANGUAGES"), fault)
     elif config.USE_I18N and not _among(config.LANGUAGE_CODE, codes):
         hint = "it is the language of those who ask for none of the others"
         fault = Fault("LANGUAGE_CODE", "one of LANGUAGES", quoted(config.LANGUAGE_CODE), hint=hint)
         yield Conflict(("USE_I18N", "LANGUAGES", "LANGUAGE_CODE"), fault)
     if config.USE_TZ and config.timezone_from is None:
-        fault = Fault("timezone_from", f"{SOURCE}, since USE_TZ is true", "null")
+        hint = f"or say with timezone_from ({SOURCE}) where visitors have zones of their own"
+        fault = Fault("USE_TZ", "to be left out, as no page differs by time zone", "true", hint=hint)
         yield Conflict(("USE_TZ", "timezone_from"), fault)
 
 

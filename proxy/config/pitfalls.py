@@ -15,6 +15,7 @@ from proxy.config.presets import kept_cookies
 from proxy.config.routes import page_aliases, route_lists, upstreams
 from proxy.config.telling_apart import cookie_settings
 from proxy.config.units import show_bytes
+from proxy.config.usual import USUAL
 from proxy.config.wording import listed, quoted
 
 SESSION_COOKIES = (
@@ -157,6 +158,22 @@ def _session_cookies(loaded: Loaded, _: Around) -> Iterator[str]:
             )
 
 
+def _identity(loaded: Loaded, _: Around) -> Iterator[str]:
+    if USUAL not in loaded.config.identity_fields and loaded.config.identity_fields:
+        yield (
+            "identity_fields: API keys and the fields of authenticating proxies say nothing of who asks; "
+            f"add {USUAL} to count them too"
+        )
+
+
+def _told_and_purged(loaded: Loaded, _: Around) -> Iterator[str]:
+    if loaded.config.downstream_headers and loaded.config.purge.dialects:
+        yield (
+            "downstream_headers: browsers are told to keep pages for the operator's lifetime, and what is purged here "
+            "stays there; leave it out where purge.dialects are set"
+        )
+
+
 def _set_cookie(loaded: Loaded, _: Around) -> Iterator[str]:
     config = loaded.config
     found = [("set_cookie", config.set_cookie)]
@@ -216,6 +233,8 @@ _CHECKS: tuple[Callable[[Loaded, Around], Iterator[str]], ...] = (
     _slow_patterns,
     _pickles,
     _session_cookies,
+    _identity,
+    _told_and_purged,
     _set_cookie,
     _proxies,
     _same_port,

@@ -13,7 +13,16 @@ from urllib.parse import unquote
 
 from proxy.config.addresses import LISTENER, ORIGIN, parse_listener, parse_origin
 from proxy.config.allowed import HOST_PATTERN, host_pattern
-from proxy.config.backends import BACKEND, backend, dotted, kind_of_location, kind_of_options, router, serializer
+from proxy.config.backends import (
+    BACKEND,
+    DJANGOS_KEY_FUNCTION,
+    backend,
+    dotted,
+    kind_of_location,
+    kind_of_options,
+    router,
+    serializer,
+)
 from proxy.config.locales import LANGUAGES, SOURCE, language, languages, source, time_zone
 from proxy.config.model import (
     AdminConfig,
@@ -303,7 +312,7 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (NormalizeConfig, "fields"): Rule("the name of a field that is a list, or *", _list_field),
     (CacheConfig, "BACKEND"): Rule(BACKEND, backend),
     (CacheConfig, "VERSION"): _COUNT_OR_NONE,
-    (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted),
+    (CacheConfig, "KEY_FUNCTION"): Rule("the dotted path of a function", dotted, {DJANGOS_KEY_FUNCTION: lambda: None}),
     (CacheConfig, "DEADLINE"): _LASTING,
     (CacheConfig, "BREAKER_FAILURES"): _COUNT,
     (CacheConfig, "BREAKER_REST"): _LASTING,

@@ -32,6 +32,7 @@ from proxy.policy.forwarding import PRECONDITIONS
 from proxy.policy.identity import is_identified
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.parts import at_once
+from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import bypass, decide_reuse, terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.storage.looking import settled
@@ -356,11 +357,20 @@ class Driver:
             job.completing = None
             job.key = key
             return None
-        job.whole = True
-        if exchange.asked.no_store or not exchange.collapse:
+        job.whole = job.validating is not None or not self._is_the_origins(job, key)
+        if exchange.asked.no_store or not exchange.collapse or not job.whole:
             job.key = None if exchange.asked.no_store else key
             return None
         return self._launched(job, key)
+
+    def _is_the_origins(self, job: Job, key: FlightKey) -> bool:
+        """Tell whether the conditions of a request are the origin's to judge, for what comes is not to be stored."""
+        exchange = job.exchange
+        if exchange.asked.no_store:
+            return True
+        if not has_preconditions(exchange.request) or self._flights.find(key) is not None:
+            return False
+        return exchange.storage_failed or not exchange.route.responses.accepts(exchange.primary)
 
     def _prepare_range(self, job: Job) -> Flight | None:
         """Let those who ask for the same range, and make no conditions, wait for one answer."""

@@ -18,7 +18,7 @@ from proxy.exchange.keeping import keep_freshened
 from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.passing import head_of, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
-from proxy.exchange.sharing import Sharing
+from proxy.exchange.sharing import Sharing, sent
 from proxy.exchange.site import Sites
 from proxy.exchange.tunnel import Tunnel, upgrade_fields
 from proxy.message.fields import RawField
@@ -230,9 +230,9 @@ class Fetcher:
             return True
         exchange = job.exchange
         match decide_validation(exchange.request, subject, answer.response, job.times, exchange.route.rules):
-            case Freshen(stored, retention):
-                self._freshened(job, stored, retention)
-            case ServeStale(stored):
+            case Freshen() as freshen:
+                self._freshened(job, freshen)
+            case ServeStale():
                 answer.body.abandon()
                 self._failed(job, UpstreamError("the origin answered with an error"), answer.response.status)
             case Replace():
@@ -259,7 +259,7 @@ class Fetcher:
             return False
         decision = decide_validation(exchange.request, stored, response, job.times, exchange.route.rules)
         if isinstance(decision, Freshen):
-            self._freshened(job, decision.stored, decision.retention)
+            self._freshened(job, decision)
         return isinstance(decision, Freshen)
 
     def _completed(self, job: Job, answer: Answer, part: StoredResponse) -> bool:
@@ -276,16 +276,17 @@ class Fetcher:
         self._pass_on(job, answer)
         return True
 
-    def _freshened(self, job: Job, stored: StoredResponse, retention: float) -> None:
-        exchange = job.exchange
+    def _freshened(self, job: Job, freshen: Freshen) -> None:
+        exchange, stored = job.exchange, freshen.stored
         now = job.times[1]
         outcome = job.outcome()
         outcome.forward_status = 304
         outcome.ttl = int(stored.terms.lifetime - stored.terms.age(now))
         if not exchange.asked.no_store and not self._flights.was_invalidated(exchange.primary, job.times[0]):
-            until = UnixTime(stored.terms.born + retention)
+            until = UnixTime(stored.terms.born + freshen.retention)
             outcome.stored = keep_freshened(exchange, stored, until, job.times, self._flights)
-        self._replies.stored(exchange, stored, outcome, now)
+        job.own = list(freshen.own)
+        self._replies.stored(exchange, sent(job, stored), outcome, now)
         if job.flight is not None:
             job.flight.land(Settled())
 
@@ -389,7 +390,8 @@ class Fetcher:
         exchange.client.endless = response.is_event_stream
         outcome = job.outcome()
         outcome.forward_status = response.status
-        if exchange.request.method == b"GET":
+        if exchange.request.method == b"GET" and (response.status != 304 or job.detail is None):
+            # That a 304 is not stored is no news; why the origin judged the client's conditions is.
             outcome.detail = why
         head = head_of(response, self._unstored_fields(job, response))
         evaluate = job.whole and has_preconditions(exchange.request)

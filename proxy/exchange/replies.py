@@ -93,17 +93,17 @@ class Replies:
         """
         client = exchange.client
         now = self._clock()
+        age = b"Age: %d\r\n" % stored.terms.age(now) if aged else b""
+        lines = age + _status(exchange, outcome)
         if evaluate and has_preconditions(exchange.request) and wanted(exchange.request, stored, None, now) != WHOLE:
             self.count(exchange, 304, outcome, 0)
-            client.respond(cut(stored, NotModified(), b"")[1], _status(exchange, outcome) + b"\r\n", b"")
+            client.respond(cut(stored, NotModified(), b"")[1], lines + b"\r\n", b"")
             body.nobody_joined()
             return
         if client.gone:
             self.count(exchange, stored.status, outcome, 0)
             body.nobody_joined()
             return
-        age = b"Age: %d\r\n" % stored.terms.age(now) if aged else b""
-        lines = age + _status(exchange, outcome)
         whole = body.whole if isinstance(framing, Length | NoBody) else None
         if whole is not None:
             # It came together with its head, as small ones do, and goes out with it.

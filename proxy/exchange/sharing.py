@@ -77,8 +77,7 @@ class Sharing:
         self._land(job, pending, body, framing)
         outcome = _outcome(job, response, pending)
         answer.body.attach(body if part is None else _around(body, part))
-        sent = _sent(job, pending)
-        self._replies.stream(exchange, sent, body, framing, outcome, aged=b"age" in response.fields)
+        self._replies.stream(exchange, sent(job, pending), body, framing, outcome, aged=b"age" in response.fields)
 
     def _shared_with_nobody(self, job: Job, answer: Answer, pending: StoredResponse, retention: Seconds) -> bool:
         """Store and answer with what came whole, in one go, where nobody waits for it but this client."""
@@ -95,10 +94,10 @@ class Sharing:
         self.keeping += 1
         # First stored, then sent: whoever has read the last byte may ask again and is entitled to a hit.
         self._ended(job, received, answer.framing, whole, len(whole))
-        sent = _sent(job, pending)
-        is_aged = b"age" in answer.response.fields
-        head = sent.head + b"Age: %d\r\n" % sent.terms.age(self._clock()) if is_aged else sent.head
-        self._replies.whole(exchange, sent.status, head, whole, outcome)
+        head = sent(job, pending).head
+        if b"age" in answer.response.fields:
+            head += b"Age: %d\r\n" % pending.terms.age(self._clock())
+        self._replies.whole(exchange, pending.status, head, whole, outcome)
         return True
 
     def _land(self, job: Job, pending: StoredResponse, body: Body, framing: Framing) -> None:
@@ -158,11 +157,12 @@ def _outcome(job: Job, response: Response, pending: StoredResponse) -> Outcome:
     return outcome
 
 
-def _sent(job: Job, pending: StoredResponse) -> StoredResponse:
+def sent(job: Job, stored: StoredResponse) -> StoredResponse:
     """Return what the client of this exchange gets, with the fields that are for it alone."""
     if not job.own:
-        return pending
-    return StoredResponse(pending.status, pending.head + serialise(job.own), b"", pending.terms, pending.extent)
+        return stored
+    head = stored.head + serialise(job.own)
+    return StoredResponse(stored.status, head, stored.body, stored.terms, stored.extent)
 
 
 def _around(body: Body, part: StoredResponse) -> Sink:

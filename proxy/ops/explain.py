@@ -14,11 +14,13 @@ from proxy.exchange.last_fetch import LastFetch, LastFetches
 from proxy.exchange.site import Route, Sites
 from proxy.message.heads import Request, Response
 from proxy.policy.cache_status import Outcome, cache_status
-from proxy.policy.decisions import ForwardReason
-from proxy.policy.facts import Facts, facts_of, field_name
+from proxy.policy.decisions import Detail, ForwardReason
+from proxy.policy.facts import Facts, cookie_names, facts_of, field_name
 from proxy.policy.key_parts import Keying, key_parts, without_secrets
 from proxy.policy.lifetime_rule import lifetime_source
 from proxy.policy.remedies import DETAILS, UNKEPT, WORDS, Remedy, remedy_of
+from proxy.policy.reuse import terms_asked
+from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
 from proxy.policy.tags import EVERY_TAG
 
@@ -43,7 +45,8 @@ async def explain(sites: Sites, last: LastFetches, request: Request, now: UnixTi
     chosen = _chosen(seen)
     listed = seen.listed if chosen is None or chosen in seen.listed else (chosen, *seen.listed)
     at_hand = _now(request, seen)
-    latest = None if fetch is None else _last(fetch, now)
+    latest = None if fetch is None else _last(fetch, request, route, now)
+    counts = fetch is not None and _concerns(fetch, request, route)
     return {
         "request": shown_request(request),
         **shown_route(route),
@@ -52,7 +55,7 @@ async def explain(sites: Sites, last: LastFetches, request: Request, now: UnixTi
         "stored": [_stored(one, route, now, is_selected=one is chosen) for one in listed],
         "now": at_hand,
         "last": latest,
-        "remedy": _advice(seen.outcome, at_hand, latest),
+        "remedy": _advice(seen.outcome, at_hand, latest if counts else None),
     }
 
 
@@ -102,7 +105,9 @@ def shown_remedy(remedy: Remedy) -> Values:
 
 def _now(request: Request, seen: Foresight) -> Values:
     rules = seen.route.rules
-    response = None if seen.selected is None else _response(seen.selected)
+    # Where none is selected, one of those for other requests says whether it is a file.
+    stored = seen.selected or next(iter(seen.listed), None)
+    response = None if stored is None else _response(stored)
     facts = facts_of(request, response, rules, seen.route.name)
     facts = replace(facts, vary=tuple(map(varied_name, seen.vary or ())))
     return shown_reason(seen.outcome, remedy_of(seen.outcome, facts))
@@ -112,10 +117,27 @@ def _response(stored: StoredResponse) -> Response:
     return Response(stored.status, b"", stored.fields())
 
 
-def _last(fetch: LastFetch, now: UnixTime) -> Values:
+def _concerns(fetch: LastFetch, request: Request, route: Route) -> bool:
+    """Tell whether what kept the last answer from being stored would do so for this request, which may be another's."""
+    applies = _OF_THE_REQUEST.get(fetch.outcome.detail or Detail.METHOD)
+    return applies is None or applies(request, route.rules)
+
+
+#: Reasons that lie in what a visitor sent, by whether another request has them, too.
+_OF_THE_REQUEST: Mapping[Detail, Callable[[Request, Rules], bool]] = {
+    Detail.COOKIE: lambda request, rules: bool(cookie_names(rules.distinctions, request)),
+    Detail.AUTHORIZATION: lambda request, _: b"authorization" in request.fields,
+    Detail.REQUEST_NO_STORE: lambda request, rules: terms_asked(request, rules).no_store,
+}
+
+
+def _last(fetch: LastFetch, request: Request, route: Route, now: UnixTime) -> Values:
     unkept = fetch.fate.unkept
     outcome = fetch.outcome
-    remedy = remedy_of(outcome, fetch.facts) if unkept is None else UNKEPT[unkept].about(fetch.facts)
+    # Cookies of other visitors are not this one's business, not by their names either.
+    own = cookie_names(route.rules.distinctions, request)
+    facts = replace(fetch.facts, cookies=tuple(name for name in fetch.facts.cookies if name in own))
+    remedy = remedy_of(outcome, facts) if unkept is None else UNKEPT[unkept].about(facts)
     return {
         "at": datetime.fromtimestamp(fetch.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "seconds_ago": max(0, round(now - fetch.at)),

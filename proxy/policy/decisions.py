@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from proxy.config.units import Seconds
+from proxy.message.fields import RawField
 from proxy.policy.stored import StoredResponse, Terms
 
 
@@ -167,6 +168,8 @@ class Freshen:
 
     stored: StoredResponse
     retention: Seconds
+    own: tuple[RawField, ...] = ()
+    """Fields of the 304 that are for the client of this exchange only (RFC 9111 §5.2.2.4, §5.2.2.7)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from proxy.config.units import Bytes, show_bytes
 from proxy.message.fields import Fields
 from proxy.message.heads import Request, Response
+from proxy.policy.file_types import Kind, kind_of_file
 from proxy.policy.key import Distinctions
 from proxy.policy.rules import Rules
 from proxy.policy.said import said
@@ -51,6 +52,8 @@ class Facts:
     length: Bytes | None = None
     limit: Bytes | None = None
     """The most that is stored of a body."""
+    file: Kind | None = None
+    """It is one of the files that pages consist of, and no page."""
 
     @property
     def kind(self) -> CookieKind | None:
@@ -71,6 +74,7 @@ class Facts:
             "word": self.word,
             "vary": ", ".join(self.vary) or "the fields that they vary by",
             "length": "its body" if self.length is None else show_bytes(self.length),
+            "file": self.file or "of a page",
             "limit": "limits.stored_body" if self.limit is None else show_bytes(self.limit),
         }
 
@@ -83,8 +87,9 @@ def facts_of(request: Request, response: Response | None, rules: Rules, route: s
     """Return the facts of one exchange, each of a bounded size."""
     method = shown_name(request.method)
     left = cookie_names(rules.distinctions, request)
+    file = kind_of_file(request, response)
     if response is None:
-        return Facts(method, route, cookies=left, limit=rules.stored_body)
+        return Facts(method, route, cookies=left, limit=rules.stored_body, file=file)
     fields = response.fields
     length = fields.get(b"content-length") or b""
     return Facts(
@@ -97,6 +102,7 @@ def facts_of(request: Request, response: Response | None, rules: Rules, route: s
         word=_control(fields, rules)[1],
         length=Bytes(int(length)) if length.isdigit() else None,
         limit=rules.stored_body,
+        file=file,
     )
 
 

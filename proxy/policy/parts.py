@@ -22,12 +22,24 @@ from proxy.policy.preconditions import (
 from proxy.policy.ranges import Part
 from proxy.policy.stored import StoredResponse
 
-#: RFC 9110 §15.4.5, and Expires and Cache-Control, which freshen what the client has.
-_IN_NOT_MODIFIED = (
-    b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"last-modified", b"via",
-)  # fmt: skip
+#: RFC 9110 §15.4.5: representation metadata that the client has, and what is about a body that does not come. All other
+#: fields are about the response (Set-Cookie, CORS), or guide what the client does with its copy (Last-Modified, CSP).
+_REPRESENTATION = frozenset(
+    b"accept-ranges content-base content-description content-digest content-disposition content-dpr content-duration "
+    b"content-encoding content-features content-id content-language content-length content-md5 content-range "
+    b"content-script-type content-style-type content-transfer-encoding content-type content-version digest "
+    b"repr-digest trailer transfer-encoding unencoded-digest".split()
+)
 #: Their values are about the bytes of one message, and those of a part are others.
-_OF_THE_MESSAGE = (b"content-length", b"content-range", b"content-digest", b"content-md5")
+_OF_THE_MESSAGE = frozenset(b"content-length content-range content-digest content-md5 trailer".split())
+_OF_ONE_PART = _OF_THE_MESSAGE | {b"content-type"}
+#: §15.5.17: a 416 is another response than the stored one, and no cache may keep it in its place.
+_OF_THE_STORED = (_REPRESENTATION - {b"accept-ranges"}) | frozenset(
+    b"cache-control content-location edge-control etag expires last-modified pragma surrogate-control "
+    b"x-accel-expires".split()
+)
+#: RFC 9213 §2: what Cache-Control says to some caches only.
+_TARGETED = b"-cache-control"
 _PARTIAL = b"HTTP/1.1 206 Partial Content\r\n"
 #: Bytes of a part that is copied, so that it leaves with its head.
 _SMALL = 64 * 1024
@@ -72,9 +84,7 @@ def cut(stored: StoredResponse, wanted: Wanted, boundary: bytes) -> tuple[int, b
         case Parts(parts):
             return 206, *_several(stored, parts, boundary)
         case Unsatisfiable():
-            lines = _kept_lines(stored.head, (b"date", b"via"))
-            extent = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % stored.complete_size
-            return 416, b"HTTP/1.1 416 Range Not Satisfiable\r\n" + lines + extent, ()
+            return 416, _unsatisfiable(stored), ()
         case never:
             assert_never(never)
 
@@ -90,9 +100,15 @@ def _several(stored: StoredResponse, parts: tuple[Part, ...], boundary: bytes) -
     contents = [(part, _bytes(stored, part)) for part in parts]
     body = multipart(contents, stored.complete_size, kind, boundary)
     # §15.3.7.2: each part has its own Content-Range, and the whole has none.
-    lines = _lines_without(stored.head, (*_OF_THE_MESSAGE, b"content-type"))
+    lines = _lines_without(stored.head, _OF_ONE_PART)
     said = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (media_type(boundary), sum(map(len, body)))
     return _PARTIAL + lines + said, body
+
+
+def _unsatisfiable(stored: StoredResponse) -> bytes:
+    kept = [line for name, line in _lines(stored.head) if name not in _OF_THE_STORED and not name.endswith(_TARGETED)]
+    extent = b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n" % stored.complete_size
+    return b"HTTP/1.1 416 Range Not Satisfiable\r\n" + b"".join(kept) + extent
 
 
 def _bytes(stored: StoredResponse, part: Part) -> memoryview:
@@ -114,7 +130,7 @@ def _partial(head: bytes) -> bytes:
 
 
 def _make_not_modified(head: bytes) -> bytes:
-    return b"HTTP/1.1 304 Not Modified\r\n" + _kept_lines(head, _IN_NOT_MODIFIED)
+    return b"HTTP/1.1 304 Not Modified\r\n" + _lines_without(head, _REPRESENTATION)
 
 
 def _make_partial(head: bytes) -> bytes:
@@ -126,11 +142,7 @@ _known_not_modified = lru_cache(maxsize=2048)(_make_not_modified)
 _known_partial = lru_cache(maxsize=2048)(_make_partial)
 
 
-def _kept_lines(head: bytes, names: tuple[bytes, ...]) -> bytes:
-    return b"".join([line for name, line in _lines(head) if name in names])
-
-
-def _lines_without(head: bytes, names: tuple[bytes, ...]) -> bytes:
+def _lines_without(head: bytes, names: frozenset[bytes]) -> bytes:
     return b"".join([line for name, line in _lines(head) if name not in names])
 
 

@@ -41,8 +41,12 @@ def remedy_of(outcome: Outcome, facts: Facts) -> Remedy:
     """Return the plain words for what became of a request: those of the detail, which is the closest to the cause."""
     if outcome.detail is Detail.SET_COOKIE and facts.kind is not None:
         return COOKIES[facts.kind].about(facts)
+    if outcome.detail is Detail.COOKIE and facts.file is not None:
+        return FILE_WITH_COOKIES.about(facts)
     if outcome.detail is not None:
         return DETAILS[outcome.detail].about(facts)
+    if outcome.forward is ForwardReason.VARY_MISS and not outcome.stored and facts.file and "Cookie" in facts.vary:
+        return FILE_BY_COOKIES.about(facts)
     if outcome.forward is not None:
         return (STORED if outcome.stored else FORWARDED[outcome.forward]).about(facts)
     return HIT
@@ -50,6 +54,18 @@ def remedy_of(outcome: Outcome, facts: Facts) -> Remedy:
 
 HIT = Remedy("A stored response answers, and it is fresh.", "Nothing: this is what the cache is for.")
 STORED = Remedy("The application was asked, and its answer was stored.", "Nothing: the next request gets it.")
+
+#: Files behind session cookies: every visitor of a web mail or of a shop with a basket asks for them with cookies.
+FILE_WITH_COOKIES = Remedy(
+    "The request has {cookies}, and the response, a file ({file}), does not say who may share it.",
+    "If such files are the same for everybody, put a route for them (such as match: /static/*) before the others, with "
+    "public: true and a max_age in `routes[].cache_control`; or let their server send Cache-Control: public, max-age.",
+)
+FILE_BY_COOKIES = Remedy(
+    "This file ({file}) is stored, but for other cookies than this request has: its response says Vary: Cookie.",
+    "If such files are the same for everybody, put a route for them before the others, with the one pattern * in its "
+    "`routes[].cookies.ignore`; or let their server leave Cookie out of Vary.",
+)
 
 #: Why a request goes to the application.
 FORWARDED: Mapping[ForwardReason, Remedy] = {
@@ -134,9 +150,9 @@ DETAILS: Mapping[Detail, Remedy] = {
     ),
     Detail.COOKIE: Remedy(
         "The request has {cookies}, and the response does not say who may share it: it might be personal.",
-        "If it is the same for everybody, let the application say so with Cache-Control: max-age or s-maxage, or name "
-        "cookies that do not change it, never a session's, in `cookies.ignore` (`cookies.preset` knows many). If it "
-        "differs by cookie, let it say Vary: Cookie, or name the cookie in `routes[].vary_on`.",
+        "If it is the same for everybody, let the application say so with Cache-Control: public, s-maxage or a max-age "
+        "above 0, or name cookies that do not change it, never a session's, in `cookies.ignore` (`cookies.preset` "
+        "knows many). If it differs by cookie, let it say Vary: Cookie, or name the cookie in `routes[].vary_on`.",
     ),
     Detail.AUTHORIZATION: Remedy(
         "The request has credentials (Authorization), and the response does not say that others may have it.",
@@ -188,7 +204,8 @@ DETAILS: Mapping[Detail, Remedy] = {
     Detail.PRIVATE: Remedy(
         "The response says {control}: private: it is for one visitor only.",
         "If it is the same for everybody, take private away in the application (in Django: cache_control(private=True)"
-        "), or write public for it with `routes[].cache_control`.",
+        "; MediaWiki says it until $wgUseCdn is true, Plone until plone.app.caching gives the page moderate caching), "
+        "or write public and an s_maxage for it with `routes[].cache_control`.",
     ),
     Detail.VARY_STAR: Remedy(
         "The response says Vary: *: it may depend on anything, so no other request can get it.",
@@ -219,8 +236,8 @@ DETAILS: Mapping[Detail, Remedy] = {
     ),
     Detail.NOT_REUSABLE: Remedy(
         "The response is stale as it arrives, and has no ETag or Last-Modified to check it by.",
-        "Let the application send a larger max-age, or an ETag (in Django: ConditionalGetMiddleware), or set "
-        "`routes[].cache_page`. Where its clock is behind, correct it.",
+        "Let the application send a larger max-age, or an ETag (in Django: ConditionalGetMiddleware; in Plone: "
+        "moderate caching of plone.app.caching), or set `routes[].cache_page`. Where its clock is behind, correct it.",
     ),
     Detail.TOO_LARGE: Remedy(
         "The response ({length}) is larger than what is stored at most ({limit}).",

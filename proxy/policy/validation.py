@@ -114,16 +114,22 @@ def _freshen(
         case Store(terms, retention, withheld):
             terms = _no_longer_than(stored.terms, terms, answer, rules)
             line, _, _ = stored.head.partition(b"\r\n")
-            hidden = withheld | hidden_fields(whole, times[1], rules)
-            raw = without(site_fields(fields.raw, terms, rules, stored.status), hidden)
+            hidden = hidden_fields(whole, times[1], rules)
+            raw = without(site_fields(fields.raw, terms, rules, stored.status), withheld | hidden)
             if b"date" not in fields:
                 raw = [(b"Date", format_date(times[1])), *raw]  # RFC 9110 §6.6.1
             head = line + b"\r\n" + serialise(field for field in raw if field[0].lower() != b"age")
             tags = tags_of(answer.fields) or stored.tags
             extent, number = stored.extent, stored.number
-            return Freshen(StoredResponse(stored.status, head, stored.body, terms, extent, tags, number), retention)
+            fresh = StoredResponse(stored.status, head, stored.body, terms, extent, tags, number)
+            return Freshen(fresh, retention, _own(answer, withheld - hidden))
         case never:
             assert_never(never)
+
+
+def _own(answer: Response, withheld: frozenset[bytes]) -> tuple[RawField, ...]:
+    """Return the fields of a 304 that are not stored, for the client that asked."""
+    return tuple(field for field in end_to_end(answer.fields) if field[0].lower() in withheld) if withheld else ()
 
 
 def _no_longer_than(before: Terms, terms: Terms, answer: Response, rules: Rules) -> Terms:

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from proxy.storage.drivers import need_driver
+
 DEFAULT = "default"
 
 APP_LABEL = "django_cache"
@@ -134,6 +136,7 @@ def _url(alias: str, address: object) -> URL:
         raise ValueError(f"{expected}, found {url.drivername}://")
     if kind == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ValueError(f"{expected}, found a database in memory, which each connection has to itself")
+    need_driver(_DRIVERS[kind].partition("+")[2])
     return url.set(drivername=_DRIVERS[kind])
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from proxy.config.backends import DJANGOS_KEY_FUNCTION
+from proxy.storage.drivers import missing_driver
 from proxy.storage.serializers import Serializer, TypedSerializer
 
 KeyFunction = Callable[[object, str, object], str]
@@ -40,6 +42,8 @@ def named(path: str) -> object:
     try:
         found: object = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
+        if (driver := missing_driver(error)) is not None:
+            raise driver from error
         ours = error.name is not None and f"{module}.".startswith(f"{error.name}.")
         hint = ", name its directory in PYTHONPATH or install it" if ours else ""
         raise ImportError(f"{error}{hint}") from error
@@ -51,14 +55,18 @@ def named(path: str) -> object:
 
 
 def key_function(value: object) -> KeyFunction | None:
-    """Return the function, or None where none is named; UnusableError says what is wrong with it."""
-    if value is None or value == "":
+    """Return the function, or None where none is named, or Django's own; UnusableError says what is wrong with it."""
+    if value is None or value in ("", DJANGOS_KEY_FUNCTION) or _is_djangos(value):
         return None
     function: Any = _object(value, _FUNCTION)
     if not callable(function):
         raise UnusableError(_FUNCTION, value)
     made: KeyFunction = function
     return made
+
+
+def _is_djangos(value: object) -> bool:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}" == DJANGOS_KEY_FUNCTION
 
 
 def serializer(value: object) -> Serializer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from proxy.config.model import Config, plain_options
 from proxy.storage.backends.base import Backend, InvalidCacheBackendError
 from proxy.storage.custom import Custom
+from proxy.storage.drivers import MissingDriverError
 from proxy.storage.named import judge, named
 
 _OURS = "proxy.storage.backends."
@@ -102,6 +103,10 @@ def backend_class(alias: str, name: str) -> type:
         cls = named(path)
         if not isinstance(cls, type):
             raise ImportError(f"{attribute} of {module} is not a class")
+    except MissingDriverError as error:
+        # pylibmc keeps to what pymemcache knows of servers, and one extra brings both.
+        needed = MissingDriverError("pylibmc") if path == SHORT_NAMES["pylibmc"] else error
+        raise InvalidCacheBackendError(f"CACHES.{alias}.BACKEND: {needed}") from error
     except ImportError as error:
         raise InvalidCacheBackendError(f"CACHES.{alias}.BACKEND: Could not find backend {name!r}: {error}") from error
     return cls

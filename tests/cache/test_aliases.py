@@ -9,9 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from django.core.cache.backends.base import default_key_func as djangos_key_func
 
 from proxy.cache import Cache, InvalidCacheBackendError, cache, caches, configure
 from proxy.cache.aliases import Caches
+from proxy.cache.keys import default_key_func
+from proxy.cache.settings import of_mapping
 from proxy.errors import ConfigError
 
 SITE = """
@@ -53,6 +56,13 @@ def test_an_alias_is_the_same_object_in_one_thread(mine: Caches) -> None:
     others[0].set("k", 1)
     assert mine["default"].get("k") == 1, "another object, and the same cache"
     assert list(mine) == ["default", "nothing"]
+
+
+@pytest.mark.parametrize("as_path", [True, False])
+def test_djangos_own_key_function_is_the_default(as_path: bool) -> None:
+    function = "django.core.cache.backends.base.default_key_func" if as_path else djangos_key_func
+    [settings] = of_mapping({"default": {"BACKEND": "locmem", "KEY_FUNCTION": function}}).values()
+    assert settings.key_function is default_key_func
 
 
 def test_an_unknown_alias(mine: Caches) -> None:

@@ -67,6 +67,40 @@ def test_check_shows_and_warns(tmp_path: Path) -> None:
     assert "config warning: client_cache_control: trusted" in got.stderr
 
 
+def test_the_version_is_an_option_too() -> None:
+    assert invoke("--version").stdout == f"sitecache {__version__}\n"
+
+
+@pytest.mark.parametrize("option", ["-c", "--config"])
+def test_every_command_takes_the_configuration_alike(option: str, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("upstream: http://127.0.0.1:8000\nadmin: off\n")
+    runs = Runs()
+    assert invoke("serve", option, str(file), runs=runs).exit_code == 0
+    assert len(runs.configs) == 1
+    assert f"# {file}:1\n" in invoke("check", option, str(file)).stdout
+    assert invoke("createcachetable", option, str(file)).exit_code == 0
+    for command in (("explain", "http://a/"), ("purge", "--all"), ("top",)):
+        assert "admin: off" in invoke(*command, option, str(file)).stderr
+    for command in main.commands:
+        names = {name for each in main.commands[command].params for name in each.opts}
+        assert {"-c", "--config"} <= names
+
+
+def test_check_takes_its_file_with_and_without_an_option(tmp_path: Path) -> None:
+    file, other = tmp_path / "site.yaml", tmp_path / "other.yaml"
+    file.write_text("upstream: http://127.0.0.1:8000\n")
+    for arguments in ([str(file)], ["-c", str(file)]):
+        assert f"# {file}:1\n" in invoke("check", *arguments).stdout
+    assert f"# {file}:1\n" in invoke("check", str(file), SITECACHE_CONFIG=str(other)).stdout
+    assert f"# {file}:1\n" in invoke("check", SITECACHE_CONFIG=str(file)).stdout
+    twice = invoke("check", str(file), "-c", str(other))
+    assert (twice.exit_code, twice.stderr.splitlines()[-1]) == (
+        2,
+        "Error: give FILE once: by itself or behind --config",
+    )
+
+
 def test_check_takes_the_options_of_serve() -> None:
     got = invoke("check", "--upstream", "http://app:1", "--workers", "1")
     assert got.exit_code == 0

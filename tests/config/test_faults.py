@@ -61,6 +61,17 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="key-like-none",
         ),
         line(
+            "upgrades: [websocket/13]",
+            'upgrades[0]: expected the name of a protocol, as Upgrade has it, such as websocket, found "websocket/13"; '
+            "without its version",
+            id="protocol-with-a-version",
+        ),
+        line(
+            "upgrades: [web socket]",
+            'upgrades[0]: expected the name of a protocol, as Upgrade has it, such as websocket, found "web socket"',
+            id="protocol",
+        ),
+        line(
             "CACHES: {default: {BACKEND: locmem, KEY_FUNCTION: make_key}}",
             'CACHES.default.KEY_FUNCTION: expected the dotted path of a function, or null, found "make_key"',
             id="key-function",
@@ -322,6 +333,12 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("routes: [{status_ttl: {404: x}}]", f'routes[0].status_ttl.404: expected {DURATION}, found "x"', id="status-duration"),
         line("routes: [{query: {ignore: 'a=b'}}]", 'routes[0].query.ignore[0]: expected the name of a parameter, * standing for any text, found "a=b"', id="parameter"),
         line("query: {keep: a, preset: tracking}", "query.keep: expected either keep, or ignore and preset, found both; keep ignores all others", id="keep-and-preset"),
+        # cookies.ignore beside a preset that keeps the same cookie (Wagtail 8.0.1: a form page has csrftoken)
+        line("cookies: {preset: [django], ignore: [csrftoken]}", 'cookies.ignore[0]: expected a cookie that cookies.preset (django) does not keep, found "csrftoken"; leave csrftoken out, or where no page depends on it write analytics in the place of django', id="ignored-and-kept"),
+        line("cookies: {preset: [analytics, django], ignore: [theme, sessionid]}", 'cookies.ignore[1]: expected a cookie that cookies.preset (django) does not keep, found "sessionid"; leave sessionid out, or where no page depends on it write analytics in the place of django', id="ignored-and-kept-by-one-of-two"),
+        line("cookies: {preset: [laravel, spring], ignore: XSRF-TOKEN}", 'cookies.ignore[0]: expected a cookie that cookies.preset (laravel and spring) does not keep, found "XSRF-TOKEN"; leave XSRF-TOKEN out, or where no page depends on it take the preset out', id="ignored-and-kept-by-both"),
+        line("routes: [{cookies: {preset: wordpress, ignore: [wordpress_logged_in_ab*]}}]", 'routes[0].cookies.ignore[0]: expected a cookie that cookies.preset (wordpress) does not keep, found "wordpress_logged_in_ab*"; leave wordpress_logged_in_ab* out, or where no page depends on it take the preset out', id="ignored-and-kept-by-pattern"),
+        line("sites: {a: {hosts: a.org, cookies: {preset: aspnet, ignore: .AspNetCore.Session}}}", 'sites.a.cookies.ignore[0]: expected a cookie that cookies.preset (aspnet) does not keep, found ".AspNetCore.Session"; leave .AspNetCore.Session out, or where no page depends on it write analytics in the place of aspnet', id="ignored-and-kept-of-a-site"),
         line("routes: [{query: {keep: a, ignore: b}}]", "routes[0].query.keep: expected either keep, or ignore and preset, found both; keep ignores all others", id="keep-and-ignore"),
         line("query: {preset: trackers}", 'query.preset[0]: expected tracking, found "trackers"; did you mean "tracking"?', id="query-preset"),
         line("cookies: {preset: djngo}", 'cookies.preset[0]: expected analytics, django, flask, rails, laravel, symfony, express, spring, aspnet, phoenix, drupal or wordpress, found "djngo"; did you mean "django"?', id="cookie-preset"),
@@ -347,12 +364,12 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("sites: {a: {hosts: x.org, upstream: '127.0.0.1:8080'}}", f'sites.a.upstream.url: expected {URL}, found "127.0.0.1:8080"; did you mean "http://127.0.0.1:8080"?', id="site-upstream"),
         line("sites: {a: {hosts: x.org, upstream: 'http://127.0.0.1:8080'}}", 'sites.a.upstream.url: expected an address that is not our own, found "http://127.0.0.1:8080"; listen[0] is "127.0.0.1:8080": requests would go round in a loop', id="site-loop"),
         # languages and zones
-        line("USE_I18N: true", "LANGUAGES: expected the languages of the site, since USE_I18N is true, found none", at=0, id="no-languages"),
+        line("USE_I18N: true", "LANGUAGES: expected the languages of the site, since USE_I18N is true, found none; leave USE_I18N out where every page has one language", at=0, id="no-languages"),
         line("USE_I18N: true\nLANGUAGES: [de, es]", 'LANGUAGE_CODE: expected one of LANGUAGES, found "en-us"; it is the language of those who ask for none of the others', at=0, id="another-language"),
         line("LANGUAGES: [en, no]", f"LANGUAGES: expected {LANGUAGES}, found a list", id="norwegian"),
         line("LANGUAGES: 5", f"LANGUAGES: expected {LANGUAGES}, found 5", id="languages-number"),
         line("LANGUAGE_CODE: e", 'LANGUAGE_CODE: expected a language code such as en-us, found "e"', id="language-code"),
-        line("USE_TZ: true", "timezone_from: expected cookie:NAME or header:NAME, since USE_TZ is true, found null", at=0, id="no-zone-source"),
+        line("USE_TZ: true", "USE_TZ: expected to be left out, as no page differs by time zone, found true; or say with timezone_from (cookie:NAME or header:NAME) where visitors have zones of their own", id="no-zone-source"),
         line("timezone_from: query:tz", 'timezone_from: expected cookie:NAME or header:NAME, or null, found "query:tz"', id="zone-source"),
         line("TIME_ZONE: Europe/Berlim", 'TIME_ZONE: expected a time zone such as Europe/Berlin, found "Europe/Berlim"; did you mean "Europe/Berlin"?', id="zone"),
         # databases

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from proxy.config.model import Config, UpstreamConfig
+from proxy.downstream.pretended import Asked
 from proxy.ops.admin import admin_app
 from proxy.ops.catalogue import CACHE_WORDS
 from proxy.ops.explain import explain
 from proxy.ops.explain_page import explain_pages
 from proxy.policy.decisions import Detail
-from proxy.questions import answering
+from proxy.questions import answering, explain_as_browsers
 from proxy.worker import Worker
 from tests.exchange.making import Bench, request, whole
 from tests.exchange.remotes import Counting, remote
-from tests.exchange.test_details import FRESH, ROWS
+from tests.exchange.test_details import FRESH, ROWS, TAG
 
 SECRET = "s3cret"
 COOKIES = f"cookie: _ga={SECRET}; sid={SECRET}"
@@ -225,3 +228,102 @@ async def test_what_a_worker_cannot_answer_costs_it_nothing(question: bytes) -> 
     answer = await answering(nobody)(question)
     assert b"\n" not in answer
     assert list(json.loads(answer)) == ["error"]
+
+
+# As a browser asks.
+
+
+async def browsed(bench: Bench, *lines: str, url: str = "http://site.test/page") -> dict[str, Any]:
+    """What a worker explains of a request of which no more is said than this."""
+    config = Config(UpstreamConfig("http://a"))
+    worker = SimpleNamespace(config=config, sites=bench.driver._sites, last=bench.driver._fetcher.last)
+    told = await explain_as_browsers(worker, Asked(url, fields=list(lines)), bench.clock())
+    assert SECRET not in json.dumps(told)
+    return told
+
+
+BROWSERS = ["gzip, deflate, br, zstd", "gzip, deflate, br", "gzip, deflate"]
+
+
+@pytest.mark.parametrize("coding", BROWSERS)
+async def test_a_page_that_any_browser_gets_is_a_hit(coding: str) -> None:
+    """Apache and nginx send Vary: Accept-Encoding with all that they compress (WordPress 6.1.9 behind both)."""
+    bench = Bench(whole(FRESH, "vary: accept-encoding"))
+    await bench.get("/page", f"accept-encoding: {coding}")
+    told = await browsed(bench)
+    assert (told["now"]["cache"], told["remedy"]["reason"]) == ("hit", "hit")
+    assert f"Accept-Encoding: {coding}" in told["assumed"]
+
+
+async def test_a_page_that_no_browser_gets_is_explained_for_the_likeliest() -> None:
+    bench = Bench(whole(FRESH, "vary: accept-encoding"))
+    await bench.get("/page", "accept-encoding: identity")
+    told = await browsed(bench)
+    assert told["now"]["cache"] == "vary-miss"
+    assert "Accept-Encoding: gzip, deflate" in told["assumed"]
+    given = await browsed(bench, "Accept-Encoding: identity")
+    assert given["now"]["cache"] == "hit"
+    assert [line for line in given["assumed"] if "Encoding" in line] == []
+
+
+async def test_a_page_that_only_programs_get_is_no_hit_for_browsers() -> None:
+    bench = Bench(whole(FRESH, "vary: accept-language"))
+    await bench.get()
+    told = await browsed(bench)
+    assert (told["now"]["cache"], told["as_given"]["cache"]) == ("vary-miss", "hit")
+    for lines in (["Accept-Language: de"], ["Accept-Language:"]):
+        told = await browsed(bench, *lines)
+        assert (told["now"]["cache"] == "hit", told["as_given"]) == (lines == ["Accept-Language:"], None)
+
+
+# Nobody else's cookies.
+
+OTHERS = "cookie: somebodys=1; other_sid=2"
+
+
+@pytest.mark.parametrize(
+    "answer", [pytest.param([], id="cookie"), pytest.param(["set-cookie: theme=1"], id="set-cookie")]
+)
+@pytest.mark.parametrize("lines", [pytest.param([], id="no-cookie"), pytest.param(["cookie: mine=1"], id="own-cookie")])
+@pytest.mark.parametrize("stored", [pytest.param(True, id="stored"), pytest.param(False, id="nothing-stored")])
+async def test_no_cookie_of_another_visitor_is_named(answer: list[str], lines: list[str], stored: bool) -> None:
+    bench = Bench(whole("vary: accept-encoding"), whole(*answer))
+    if stored:
+        await bench.get("/page", "accept-encoding: gzip")
+    else:
+        bench.origin.answers.pop(0)
+    await bench.get("/page", OTHERS)
+    for told in (await explained(bench, "/page", *lines), await browsed(bench, *lines)):
+        text = json.dumps(told)
+        assert "somebodys" not in text
+        assert "other_sid" not in text
+        assert told["last"]["detail"] == ("set-cookie" if answer else "cookie")
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "reason"),
+    [
+        pytest.param([], "cookie: sid=1", "uri-miss", id="cookie-of-another"),
+        pytest.param(["cookie: _ga=1"], "cookie: sid=1", "uri-miss", id="cookie-of-another-beside-an-ignored-one"),
+        pytest.param(["cookie: own=1"], "cookie: sid=1", "cookie", id="cookie-of-both"),
+        pytest.param([], "authorization: x", "uri-miss", id="credentials-of-another"),
+        pytest.param(["authorization: y"], "authorization: x", "authorization", id="credentials-of-both"),
+        pytest.param([], "cache-control: no-store", "uri-miss", id="wish-of-another"),
+        pytest.param(["cache-control: no-store"], "cache-control: no-store", "request-no-store", id="wish-of-both"),
+    ],
+)
+async def test_what_another_visitor_sent_is_no_reason_for_this_one(asked: list[str], other: str, reason: str) -> None:
+    bench = Bench(whole())
+    await bench.get("/page", other)
+    assert (await explained(bench, "/page", *asked))["remedy"]["reason"] == reason
+
+
+async def test_a_file_behind_a_session_is_explained_with_public() -> None:
+    """Roundcube 1.6.5, WordPress 6.1.9 and MediaWiki 1.39.17: files with ETag alone, and every visitor has a cookie."""
+    bench = Bench(whole(TAG, "content-type: text/css"))
+    await bench.get("/skins/a.css")
+    told = await explained(bench, "/skins/a.css", "cookie: roundcube_sessid=1")
+    assert (told["now"]["cache"], told["now"]["detail"]) == ("bypass", "cookie")
+    assert told["remedy"]["settings"] == ["routes[].cache_control"]
+    assert "public: true" in told["remedy"]["do"]
+    assert "roundcube_sessid" in told["remedy"]["says"]

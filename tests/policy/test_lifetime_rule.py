@@ -8,6 +8,7 @@ import pytest
 
 from proxy.config.units import Seconds
 from proxy.policy.decisions import Store
+from proxy.policy.default_lifetime import MediaTypes
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.heuristic import Heuristic
 from proxy.policy.lifetime_rule import lifetime_rule, lifetime_source
@@ -16,6 +17,7 @@ from tests.policy.making import HOUR_AGO, MINUTE_LATER, TIMES, request, response
 
 GUESS = Heuristic(0.1)
 TARGETED = (b"cdn-cache-control",)
+STYLES = MediaTypes(["text/css"])
 ROWS = [
     pytest.param(["cache-control: max-age=60"], 200, {}, "Cache-Control: max-age=60", id="max-age"),
     pytest.param(["cache-control: max-age=60, s-maxage=9"], 200, {}, "Cache-Control: s-maxage=9", id="s-maxage"),
@@ -28,6 +30,8 @@ ROWS = [
         id="targeted",
     ),
     pytest.param([], 200, {}, "`CACHE_MIDDLEWARE_SECONDS`", id="the-sites"),
+    pytest.param(["content-type: text/css"], 200, {"page_types": STYLES}, "`page_types`", id="default"),
+    pytest.param(["x-accel-expires: 9", "edge-control: max-age=9"], 200, {}, "Edge-Control, X-Accel-Expires", id="cdn"),
     pytest.param([], 404, {"status_lifetimes": {404: 30}}, "`routes[].status_ttl`", id="by-status"),
     pytest.param([], 503, {"status_lifetimes": {5: 30}}, "`routes[].status_ttl`", id="by-class"),
     pytest.param(["cache-control: max-age=60"], 200, {"cache_page": Seconds(9)}, "`routes[].cache_page`", id="route"),

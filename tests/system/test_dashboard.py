@@ -46,10 +46,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
 
 
 def ask(port: int, path: str, times: int = 1) -> str:
-    """Ask for a page so many times; return what the cache says it did last."""
+    """Ask for a page so many times, in a browser's language; return what the cache says it did last."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         for _ in range(times):
             connection.putrequest("GET", path, skip_accept_encoding=True)
+            connection.putheader("Accept-Language", "en-US,en;q=0.9")
             connection.endheaders()
             response = connection.getresponse()
             response.read()

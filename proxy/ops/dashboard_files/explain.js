@@ -49,6 +49,7 @@ function show(workers, announce) {
     ...silent,
     ...verdicts.map((one) => verdict(one, words.size > 1)),
     make("p", { class: "small" }, place(first)),
+    asked(first),
     words.size > 1 ? make("p", { class: "note" }, ...marked(APART)) : null,
     ...remedies.map(remedy),
     make("h3", {}, "The key"), key(first.key),
@@ -67,6 +68,12 @@ function said(now) {
   if (now.cache === "hit") return "A stored response answers.";
   if (now.cache === "hit-stale") return "A stale stored response answers.";
   return now.cache === "refused" ? "It is refused." : "The application is asked.";
+}
+
+function asked({ assumed, as_given }) {
+  const likely = (assumed ?? []).filter((line) => line.startsWith("Accept-"));
+  const other = as_given ? `. A program that sends no such fields: ${as_given.cache_status}` : "";
+  return likely.length ? make("p", { class: "small" }, `As a browser asks: ${likely.join("; ")}${other}`) : null;
 }
 
 function place(answer) {

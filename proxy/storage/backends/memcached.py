@@ -21,6 +21,7 @@ from proxy.storage.backends.locations import checked_location, split_location
 from proxy.storage.backends.memcached_ring import LARGEST, Node, PymemcacheRing, Rests, Ring, to_expire
 from proxy.storage.backends.owner import Owner
 from proxy.storage.backends.sasl import show_mechanisms
+from proxy.storage.drivers import missing_driver
 
 _Result = TypeVar("_Result")
 
@@ -219,7 +220,7 @@ class PyLibMCCache(MemcachedCache):
         try:
             from proxy.storage.backends.pylibmc_ring import PylibmcRing  # noqa: PLC0415  # an extra of its own
         except ImportError as error:
-            raise ImportError(f'PyLibMCCache needs pylibmc: pip install "sitecache[pylibmc]" ({error})') from error
+            raise missing_driver(error) or ImportError(f"pylibmc cannot be used: {error}") from error
         given = _options(options, _PYLIBMC)
         servers = [server.removeprefix("unix:") for server in split_location(checked_location(location))]
         return cls(PylibmcRing(servers, given, hint), wall_clock)
