@@ -18,6 +18,7 @@ from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Discard, ForwardReason, Store, Storing
 from proxy.policy.facts import facts_of
 from proxy.policy.freshness import date_value
+from proxy.policy.https_loop import is_https_loop
 from proxy.policy.key_parts import key_parts
 from proxy.policy.lifetime_rule import lifetime_rule
 from proxy.policy.patching import patched
@@ -97,6 +98,8 @@ def _storing(request: Request, route: Route, response: Response, body: bytes, no
     replaces = rules.store_post and answers_get(request, response)
     if route.bypass or (passing is not None and not replaces):
         return Discard(Detail.ROUTE if passing is None else passing.detail or Detail.METHOD)
+    if is_https_loop(request, response):
+        return Discard(Detail.UNTRUSTED_PROXY)
     framing = response_framing(response.fields, response.status, request.method)
     storing = decide_storing(request, terms_asked(request, rules), response, (now, now), rules)
     if isinstance(storing, Store) and isinstance(framing, UntilClose):

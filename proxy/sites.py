@@ -30,6 +30,7 @@ from proxy.exchange.site import NONE, Route, Site, Sites
 from proxy.policy.companions import Companion
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.default_lifetime import FieldLifetimes, HealthChecks, MediaTypes
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.heuristic import Heuristic
 from proxy.policy.identity import IdentityFields
 from proxy.policy.key import Distinctions
@@ -128,8 +129,12 @@ def _distinctions(config: Config, apart: _Apart) -> Distinctions:
     if config.USE_TZ and config.timezone_from is not None:
         zones = Zones(time_zones(), config.TIME_ZONE, config.timezone_from.removeprefix("header:").encode("ascii"))
     ignored, kept = ignored_cookies(apart.cookies), kept_cookies(apart.cookies)
+    told = config.request_fields
+    rules = FieldRules(key=told.key, withhold=told.withhold, forward=told.forward, underscores=told.underscores)
     identity = IdentityFields(with_usual(config.identity_fields, IDENTITY_FIELDS))
-    return Distinctions(ignored, languages, zones, _normal(apart.normalize), kept, identity)
+    distinctions = Distinctions(ignored, languages, zones, _normal(apart.normalize), kept, identity)
+    distinctions.fields = rules
+    return distinctions
 
 
 def _normal(normalize: NormalizeConfig) -> Normal:
@@ -183,7 +188,7 @@ def _site(parts: Parts, path: str, name: str, settings: SiteConfig) -> Site:
             made = _told_apart(made, apart.of(route), config)
         made = _withholding(made, apart.of(route).cookies, config)
         routes.append((match_of(route), _searching(made)))
-    return Site(tuple(routes), _searching(plain))
+    return Site(tuple(routes), _searching(plain), config.path_parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +236,9 @@ def _withholding(route: Route, cookies: CookieConfig, config: Config) -> Route:
         needed.append(config.LANGUAGE_COOKIE_NAME)
     if config.USE_TZ and (config.timezone_from or "").startswith("cookie:"):
         needed.append((config.timezone_from or "").removeprefix("cookie:"))
-    withheld = IgnoredCookies(ignored_cookies(cookies), kept=(*kept_cookies(cookies), *needed))
+    withheld = route.rules.distinctions.cookies
+    if needed:
+        withheld = IgnoredCookies(ignored_cookies(cookies), kept=(*kept_cookies(cookies), *needed))
     return replace(route, rules=replace(route.rules, withheld_cookies=withheld))
 
 

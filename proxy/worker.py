@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence, Sized
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from typing import cast
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from proxy.downstream.parser import HeadLimits
 from proxy.downstream.public_purges import PublicPurges
 from proxy.downstream.purge_dialects import Door
 from proxy.downstream.server import Server
+from proxy.downstream.trust import networks_of
 from proxy.exchange.answer import Driver
 from proxy.exchange.background import Tasks
 from proxy.exchange.collapse import Flights
@@ -241,7 +241,7 @@ class Worker:
             body_limit=limits.body,
             unwanted_body=limits.unwanted_body,
             timeouts=config.timeouts,
-            trusted=tuple(ip_network(network) for network in config.trusted_proxies),
+            trusted=networks_of(config.trusted_proxies),
             deadlines=self.deadlines,
             departures=self.departures,
             counters=self._counters,
@@ -338,7 +338,7 @@ def _told_apart_by(config: Config) -> tuple[object, ...]:
     parts = [one for _, one in everywhere(config) if one is not config]
     own = any(one.cookies or one.normalize or (isinstance(one, RouteConfig) and one.set_cookie) for one in parts)
     return (
-        *(config.cookies, config.normalize, config.set_cookie),
+        *(config.cookies, config.normalize, config.set_cookie, config.request_fields),
         # While it is off, writes do not say what it would find again.
         config.no_vary_search,
         # Which of them a page was stored under is not known any more.

@@ -15,6 +15,8 @@ _URL = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^:/?#\[\]@]*)(?::(
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _UNIX_PATH_BYTES = 107
 """What ``sun_path`` of unix(7) holds, without its final NUL."""
+UNIX_PEERS = "unix"
+"""In a list of networks: whoever comes over a Unix socket, and has no address."""
 _EVERY = {"": (4, 6), "0.0.0.0": (4,), "::": (6,)}
 """Hosts that stand for every address of the machine, with the IP versions they cover."""
 

@@ -164,8 +164,22 @@ class CookieConfig:
     """Names, ``*`` standing for any text."""
     preset: tuple[CookiePreset, ...] = (CookiePreset.ANALYTICS,)
     """The cookies of analytics are ignored, too; those by which a framework knows its visitors never are."""
-    withhold: bool = False
-    """The application does not get the ignored ones."""
+    withhold: bool = True
+    """The application does not get the ignored ones of requests whose answers could be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFieldsConfig:
+    """What is done with single fields of requests, where that is not what is known of them; names without case."""
+
+    key: tuple[str, ...] = ()
+    """They are in the key, from whoever they come."""
+    withhold: tuple[str, ...] = ()
+    """The application does not get them of requests whose answers could be stored; ``*`` stands for any text."""
+    forward: tuple[str, ...] = ()
+    """The application gets them, and they are not in the key; ``*`` stands for any text."""
+    underscores: bool = False
+    """The application gets fields with an underscore in their names, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +427,7 @@ class Config:
     timeouts: ClientTimeouts = field(default_factory=ClientTimeouts)
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: tuple[str, ...] = ()
-    """Networks whose ``X-Forwarded-*`` and ``Forwarded`` fields count."""
+    """Networks whose ``X-Forwarded-*`` and ``Forwarded`` fields count; ``unix`` is whoever comes over a Unix socket."""
     admin: AdminConfig = field(default_factory=AdminConfig)
     purge: PurgeConfig = field(default_factory=PurgeConfig)
     access_log: AccessLog = AccessLog.OFF
@@ -426,6 +440,9 @@ class Config:
     cookies: CookieConfig = field(default_factory=CookieConfig)
     query: QueryConfig = field(default_factory=QueryConfig)
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
+    request_fields: RequestFieldsConfig = field(default_factory=RequestFieldsConfig)
+    path_parameters: bool = True
+    """Routes hold for paths without what follows a ``;`` in a segment, too."""
     no_vary_search: bool = False
     """Believe ``No-Vary-Search``: what the origin says there of a query makes no difference."""
     downstream_headers: bool | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
 
-from proxy.config.addresses import Tcp, is_every, is_loopback, parse_listener, parse_origin
+from proxy.config.addresses import UNIX_PEERS, Tcp, Unix, is_every, is_loopback, parse_listener, parse_origin
 from proxy.config.backtracking import nested_repetition
 from proxy.config.load import BY_DEFAULT, Loaded
 from proxy.config.model import SHARED_BYTES, CacheOptions, ClientCacheControl, Config, SetCookie, SharedOptions
@@ -189,8 +189,14 @@ def _set_cookie(loaded: Loaded, _: Around) -> Iterator[str]:
 def _proxies(loaded: Loaded, _: Around) -> Iterator[str]:
     config = loaded.config
     for network in config.trusted_proxies:
-        if ip_network(network).prefixlen == 0:
+        if network != UNIX_PEERS and ip_network(network).prefixlen == 0:
             yield f"trusted_proxies: {network} is everybody: any client can claim any address, scheme and host"
+    sockets = [text for text in config.listen if isinstance(parse_listener(text), Unix)]
+    if sockets and UNIX_PEERS not in config.trusted_proxies:
+        yield (
+            f"listen: {sockets[0]}: whoever comes over a Unix socket is a proxy on this machine: "
+            "name it (trusted_proxies: [unix]), or its X-Forwarded-For and -Proto are dropped"
+        )
     if config.trusted_proxies:
         return
     if config.client_cache_control is ClientCacheControl.TRUSTED:

@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from proxy.config.addresses import LISTENER, ORIGIN, parse_listener, parse_origin
+from proxy.config.addresses import LISTENER, ORIGIN, UNIX_PEERS, parse_listener, parse_origin
 from proxy.config.allowed import HOST_PATTERN, host_pattern
 from proxy.config.backends import (
     BACKEND,
@@ -38,6 +39,7 @@ from proxy.config.model import (
     Limits,
     NormalizeConfig,
     QueryConfig,
+    RequestFieldsConfig,
     RouteConfig,
     SharedOptions,
     SiteConfig,
@@ -52,6 +54,21 @@ OFF = "off"
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 MOST_WORKERS = 1024
+_FIXED_FIELDS = frozenset(
+    {
+        "host",
+        "cookie",
+        "authorization",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "via",
+        "proxy",
+    }
+)
+"""Of requests: what no setting of single fields is for."""
 
 
 def _itself(value: Any) -> Any:
@@ -109,6 +126,31 @@ def _network(text: str) -> str:
     except ValueError:
         raise ValueError("") from None
     raise ValueError(f'did you mean "{likely}"?')
+
+
+def _proxy(text: str) -> str:
+    """Read where a trusted proxy may be; as nginx writes it, a Unix socket has a colon."""
+    if text in (UNIX_PEERS, f"{UNIX_PEERS}:"):
+        return UNIX_PEERS
+    if text.startswith(UNIX_PEERS):
+        raise ValueError(f'"{UNIX_PEERS}" stands for every Unix socket')
+    return _network(text)
+
+
+def _request_field(text: str) -> str:
+    """Read the name of a field of requests; those without which there is no such request are not for choice."""
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("")
+    name = text.lower()
+    if any(fnmatchcase(fixed, name) for fixed in _FIXED_FIELDS):
+        raise ValueError("see cookies" if name == "cookie" else "it is in the key, or about the connection")
+    return name
+
+
+def _whole_field(text: str) -> str:
+    if "*" in text:
+        raise ValueError("the whole name is needed")
+    return _request_field(text)
 
 
 def _cookie(text: str) -> str:
@@ -236,6 +278,7 @@ def _file(text: str) -> str:
     return text
 
 
+_FIELDS = "the name of a field, * standing for any text"
 _GIVE_UPSTREAM = "give it with --upstream http://127.0.0.1:8000, or with upstream: in the file"
 _COUNT = Rule("a whole number of at least 1", _between(1))
 _COUNT_OR_NONE = Rule("a whole number of at least 0", _between(0))
@@ -249,7 +292,10 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (Config, "workers"): Rule(
         f"a whole number from 1 to {MOST_WORKERS}, or auto", _between(1, MOST_WORKERS), {"auto": usable_cores}
     ),
-    (Config, "trusted_proxies"): Rule('a network such as "10.0.0.0/8", or an address', _network),
+    (Config, "trusted_proxies"): Rule('a network such as "10.0.0.0/8", an address, or unix', _proxy),
+    (RequestFieldsConfig, "key"): Rule("the name of a field", _whole_field),
+    (RequestFieldsConfig, "withhold"): Rule(_FIELDS, _request_field),
+    (RequestFieldsConfig, "forward"): Rule(_FIELDS, _request_field),
     (Config, "ROUTER"): Rule("aliases of DATABASES under read, write and migrate, or a dotted path", router),
     (UpstreamConfig, "url"): Rule(ORIGIN, lambda text: str(parse_origin(text)), if_missing=_GIVE_UPSTREAM),
     (UpstreamConfig, "max_idle"): _COUNT_OR_NONE,

@@ -100,8 +100,8 @@ class Connection(Ending):
         self._serving = serving
         self._timeouts = serving.timeouts
         self._unwanted = serving.unwanted_body
-        self._parser = HeadParser(serving.limits, serving.upgrades)
         self._trusted = is_trusted(self._peer, serving.trusted)
+        self._parser = HeadParser(serving.limits, serving.upgrades, may_be_https=self._trusted)
 
     # The loop's side.
 
@@ -115,7 +115,7 @@ class Connection(Ending):
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._peer = str(name[0])
-        self._trusted = is_trusted(self._peer, serving.trusted)
+        self._trusted = self._parser.may_be_https = is_trusted(self._peer, serving.trusted)
         self.deadline = serving.deadlines.now + serving.timeouts.idle
         if len(serving.clients.connected) >= serving.clients.most:
             self._refuse(RequestError(503, "too many connections"))

@@ -68,11 +68,15 @@ class _Collector:
 class HeadParser:
     """Reads request heads of one connection, one at a time."""
 
-    __slots__ = ("_collector", "_limits", "_llhttp", "_longest_line", "_upgrades")
+    __slots__ = ("_collector", "_limits", "_llhttp", "_longest_line", "_upgrades", "may_be_https")
 
-    def __init__(self, limits: HeadLimits, upgrades: frozenset[bytes] = WEBSOCKET) -> None:
+    def __init__(
+        self, limits: HeadLimits, upgrades: frozenset[bytes] = WEBSOCKET, *, may_be_https: bool = False
+    ) -> None:
+        """``may_be_https`` where a proxy in front of us could say so: then the scheme is what the target says."""
         self._limits = limits
         self._upgrades = upgrades
+        self.may_be_https = may_be_https
         self._longest_line = limits.line
         self._collector = _Collector()
         self._llhttp = httptools.HttpRequestParser(self._collector)
@@ -89,9 +93,10 @@ class HeadParser:
         if sent_host is None and minor:
             raise RequestError(400, "no Host field")
         host = canonical_host(sent_host or b"", b"http")
+        scheme = b"http"
         if target[:1] != b"/":
-            host, target = self._unusual_target(method, target, fields, host)
-        request = Request(method, target, fields, framing, host, b"http", minor)
+            scheme, host, target = self._unusual_target(method, target, fields, host)
+        request = Request(method, target, fields, framing, host, scheme, minor)
         connection = index.get(b"connection")
         if connection is None:
             request.keep_alive = minor == 1
@@ -156,11 +161,12 @@ class HeadParser:
         self._collector = _Collector()
         self._llhttp = httptools.HttpRequestParser(self._collector)
 
-    def _unusual_target(self, method: bytes, target: bytes, fields: Fields, host: bytes) -> tuple[bytes, bytes]:
+    def _unusual_target(self, method: bytes, target: bytes, fields: Fields, host: bytes) -> tuple[bytes, bytes, bytes]:
+        """Return the scheme, the host and the path of a target that is not in origin form."""
         if target == b"*":
             if method != b"OPTIONS":
                 raise RequestError(400, "the target * is for OPTIONS")
-            return host, target
+            return b"http", host, target
         # RFC 9112 §3.2.2: the authority of an absolute-form target replaces Host.
         try:
             url = urlsplit(target)
@@ -168,11 +174,15 @@ class HeadParser:
             raise RequestError(400, "the request target is not a URL") from error
         if url.scheme not in (b"http", b"https") or not url.netloc or b"@" in url.netloc:
             raise RequestError(400, "the request target is not a path or an http URL")
+        if url.scheme == b"https" and not self.may_be_https:
+            # RFC 9110 §7.4: the page of http would be stored for whoever comes by https.
+            raise RequestError(400, "https in the target of a request that came by http")
         _replace_host(fields, url.netloc)
+        authority = canonical_host(url.netloc, b"http")
         path = target[target.index(b"://") + 3 + len(url.netloc) :]
         if not path and method == b"OPTIONS":
-            return canonical_host(url.netloc, b"http"), b"*"  # RFC 9112 §3.2.4
-        return canonical_host(url.netloc, b"http"), path if path[:1] == b"/" else b"/" + path
+            return url.scheme, authority, b"*"  # RFC 9112 §3.2.4
+        return url.scheme, authority, path if path[:1] == b"/" else b"/" + path
 
     def _connection(self, request: Request, value: bytes) -> None:
         options = set(tokens(value))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
+from proxy.config.addresses import UNIX_PEERS
 from proxy.config.model import Limits
 from proxy.downstream.parser import HeadLimits, HeadParser
-from proxy.downstream.trust import Networks, believe, is_trusted
+from proxy.downstream.trust import Networks, believe, is_trusted, networks_of
 from proxy.errors import RequestError
 from proxy.message.heads import Request
 
@@ -26,14 +27,14 @@ class Asked:
     fields: Sequence[str] = ()
     """Lines such as ``Accept-Language: de``."""
     peer: str = ""
-    """The address that it comes from; empty for one that may say anything about forwarding where the URL is https."""
+    """The address that it comes from, or ``unix``; empty for one that may say anything where the URL is https."""
 
 
 def pretend(
     asked: Asked, limits: Limits, trusted_proxies: Sequence[str], upgrades: Sequence[str] = ("websocket",)
 ) -> Request:
     """Read a request as the parser of a client's connection would; RequestError says why it could not be one."""
-    trusted = tuple(ip_network(network) for network in trusted_proxies)
+    trusted = networks_of(trusted_proxies)
     try:
         url = urlsplit(asked.url)
         host, secure = url.netloc, url.scheme == "https"
@@ -58,6 +59,8 @@ def pretend(
 
 
 def _trusts(peer: str, trusted: Networks) -> bool:
+    if peer == UNIX_PEERS:
+        return is_trusted("", trusted)
     try:
         return is_trusted(str(ip_address(peer)), trusted)
     except ValueError as error:
@@ -74,7 +77,7 @@ def _read(head: str, parser: HeadParser, peer: str, *, is_trusted_peer: bool) ->
         request = parser.parse(head.encode("latin-1"))
     except UnicodeEncodeError as error:
         raise RequestError(400, "expected header fields of ISO 8859-1") from error
-    request.peer = peer
+    request.peer = "" if peer == UNIX_PEERS else peer
     if is_trusted_peer:
         request.trusted = True
         believe(request)

@@ -86,8 +86,11 @@ class Driver:
             exchange = Exchange(request, client, now, NO_TERMS, _NO_KEY, route)
             self._pass_by(exchange, reason or _BY_ROUTE)
             return
-        primary = primary_key(route.scope, request) if route.query is None else route.key(request)
         rules = route.rules
+        if route.query is None:
+            primary = primary_key(route.scope, request, rules.distinctions.fields)
+        else:
+            primary = route.key(request)
         responses = route.responses
         asked = terms_asked(request, rules)
         if not responses.immediate:

@@ -131,9 +131,11 @@ class Flights:
             del self._flying[key]
 
     def invalidate(self, primary: PrimaryKey, now: UnixTime) -> None:
-        """What is on its way for this resource is outdated before it comes (RFC 9111 §4.4)."""
+        """What is on its way for this resource, or a part of it, is outdated before it comes (RFC 9111 §4.4)."""
+        # As keys of several for one URL go on.
+        others = primary + b"#"
         for key, flight in list(self._flying.items()):
-            if flight.primary == primary:
+            if flight.primary == primary or flight.primary.startswith(others):
                 del self._flying[key]
         _remember(self._invalidated, primary, now)
 
@@ -143,7 +145,11 @@ class Flights:
 
     def was_invalidated(self, primary: PrimaryKey, since: UnixTime) -> bool:
         """Tell whether the resource was invalidated after this time, so that what was asked for then is not stored."""
-        return self._invalidated.get(primary, UnixTime(0)) >= since
+        if self._invalidated.get(primary, UnixTime(0)) >= since:
+            return True
+        # Of several keys of one URL, the one that was invalidated is what stands before the mark.
+        plain, mark, _ = primary.rpartition(b"#")
+        return bool(mark) and self.was_invalidated(PrimaryKey(plain), since)
 
     def is_uncacheable(self, key: FlightKey, now: UnixTime) -> bool:
         """Tell whether the last response could not be shared, so that waiting for the next one is in vain."""

@@ -47,6 +47,7 @@ NOT_STORED = frozenset(
         Detail.NOT_REUSABLE,
         Detail.TOO_LARGE,
         Detail.UNDELIMITED,
+        Detail.UNTRUSTED_PROXY,
         Detail.STORAGE_FAILED,
     }
 )

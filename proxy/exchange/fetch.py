@@ -9,6 +9,7 @@ from typing import assert_never
 
 from proxy.config.units import UnixTime
 from proxy.errors import UpstreamError
+from proxy.exchange.asking import ask_of, is_shown_as_keyed
 from proxy.exchange.background import Tasks, guarded, log_fault
 from proxy.exchange.body import Body
 from proxy.exchange.collapse import Failed, Flights, NotShared, Settled, Shared
@@ -16,6 +17,7 @@ from proxy.exchange.forgetting import Forgetting
 from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep_freshened
 from proxy.exchange.last_fetch import LastFetches
+from proxy.exchange.loops import Loops
 from proxy.exchange.passing import head_of, passed_on, unstored
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing, sent
@@ -25,7 +27,6 @@ from proxy.message.fields import RawField
 from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
-from proxy.policy.cookies import without_ignored
 from proxy.policy.decisions import (
     AskAgain,
     Detail,
@@ -38,10 +39,10 @@ from proxy.policy.decisions import (
     Store,
     Storing,
 )
-from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head, response_fields
+from proxy.policy.forwarding import response_fields
 from proxy.policy.heading import Outdated, decide_heading
 from proxy.policy.identity import is_identified, tells_clients_apart
-from proxy.policy.partial import complete, completing_fields
+from proxy.policy.partial import complete
 from proxy.policy.patching import patched
 from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
@@ -49,9 +50,9 @@ from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
 from proxy.policy.storing import decide_storing, hidden_fields, outdates
 from proxy.policy.told import site_fields, spent_fields
-from proxy.policy.validation import decide_validation, may_stand_in, validating_fields
-from proxy.policy.variants import named, offering_fields
-from proxy.upstream.connection import Answer, Ask
+from proxy.policy.validation import decide_validation, may_stand_in
+from proxy.policy.variants import named
+from proxy.upstream.connection import Answer
 
 
 class Fetcher:
@@ -73,6 +74,7 @@ class Fetcher:
         self._sharing = Sharing(flights, replies, clock)
         self.forgetting = Forgetting(sites, flights)
         self.last = LastFetches() if last is None else last
+        self._loops = Loops()
 
     @property
     def keeping(self) -> int:
@@ -86,7 +88,7 @@ class Fetcher:
         if exchange.client.body is not None or not origin.is_at_hand or self._offers(job):
             return False
         job.times = (self._asked_at(exchange), job.times[1])
-        job.asking = origin.begin(self._ask(job), partial(self._told, job, tasks))
+        job.asking = origin.begin(ask_of(job), partial(self._told, job, tasks))
         if job.asking is None:
             return False
         tasks.hold(job.asking)
@@ -136,7 +138,7 @@ class Fetcher:
                 request_time = self._asked_at(exchange)
                 origin = exchange.route.origin
                 try:
-                    answer = await (origin.again if again else origin.send)(self._ask(job))
+                    answer = await (origin.again if again else origin.send)(ask_of(job))
                 except UpstreamError as error:
                     self._failed(job, error, None)
                     return
@@ -174,35 +176,6 @@ class Fetcher:
         if exchange.primary:
             exchange.storing = exchange.route.responses.begun()
         return self._clock()
-
-    def _ask(self, job: Job) -> Ask:
-        exchange = job.exchange
-        request = exchange.request
-        fields = request_fields(request, without=_left_out(job))
-        if exchange.route.rules.withheld_cookies is not None:
-            fields = without_ignored(fields, exchange.route.rules.withheld_cookies)
-        if job.validating is not None:
-            fields += validating_fields(job.validating)
-        if job.offered:
-            fields += offering_fields(job.offered)
-        if job.completing is not None:
-            fields += completing_fields(job.completing, exchange.route.rules)
-        body = exchange.client.body
-        if request.upgrade is not None:
-            fields += upgrade_fields(request.fields, request.upgrade)
-        elif isinstance(request.framing, Length):
-            pass
-        elif body is not None:
-            fields.append((b"Transfer-Encoding", b"chunked"))
-        return Ask(
-            head=request_head(exchange.route.asking(request), fields) + b"\r\n",
-            method=request.method,
-            interim=exchange.client.interim,
-            body=body,
-            framing=request.framing,
-            upgrade=request.upgrade,
-            repeatable=request.is_safe and body is None,
-        )
 
     async def _answered(self, job: Job, answer: Answer) -> bool:
         """Do what the answer calls for; False when the origin has to be asked again."""
@@ -358,6 +331,9 @@ class Fetcher:
         rules = exchange.route.rules
         if not rules.store_post or not answers_get(request, response) or has_preconditions(request):
             return
+        if not is_shown_as_keyed(exchange):
+            # The application got what no GET with this key would tell it.
+            return
         target = replace(request, method=b"GET")
         route = self._sites.route(target)
         primary = route.key(target)
@@ -368,9 +344,12 @@ class Fetcher:
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
+        is_loop = self._loops.sees(exchange.request, answer.response)
         if not exchange.primary:
             # It bypasses the cache: there is no key that anybody would select it by.
             return Discard(job.detail or Detail.METHOD)
+        if is_loop:
+            return Discard(Detail.UNTRUSTED_PROXY)
         storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, exchange.route.rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)
@@ -439,14 +418,6 @@ class Fetcher:
         if not isinstance(flight.landing, Shared):
             self._flights.close(job.key, flight)
             flight.let_go()
-
-
-def _left_out(job: Job) -> frozenset[bytes]:
-    """Return the conditions of the client that the origin is not told of, for ours stand in their place."""
-    if job.whole:
-        return PRECONDITIONS
-    # A part is validated with the range that it answers.
-    return frozenset() if job.validating is None else PRECONDITIONS - {b"range"}
 
 
 def _patch(job: Job, answer: Answer) -> None:

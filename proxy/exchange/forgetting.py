@@ -31,11 +31,12 @@ class Forgetting:
             self.successor.forget(request, response, now)
 
     def _forget(self, route: Route, changed: Request, now: UnixTime) -> None:
-        """Forget what is stored for a request; where queries vary less than they seem, whatever its path has."""
+        """Forget what is stored for a request, and what its path has of several keys."""
+        changed = route.plain(changed)
         self._forget_one(route, route.key(changed), now)
         if route.searches is not None:
             self._forget_one(route, route.plain_key(changed), now)
-            route.responses.invalidate_group(group_of_path(changed), now)
+        route.responses.invalidate_group(group_of_path(changed), now, known=route.searches is None)
 
     def _forget_one(self, route: Route, primary: PrimaryKey, now: UnixTime) -> None:
         self._flights.invalidate(primary, now)

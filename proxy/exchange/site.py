@@ -11,11 +11,12 @@ from proxy.errors import UpstreamError
 from proxy.exchange.background import Asking
 from proxy.exchange.counters import Hits
 from proxy.exchange.searches import Searches
+from proxy.message.fields import Fields
 from proxy.message.heads import Request
-from proxy.policy.key import PrimaryKey, primary_key
+from proxy.policy.key import PrimaryKey, counted_fields, primary_key
 from proxy.policy.patching import Patches
 from proxy.policy.query import QueryRules
-from proxy.policy.routing import Hosts, HostTable, Match, choose
+from proxy.policy.routing import Hosts, HostTable, Match, taken
 from proxy.policy.rules import Rules
 from proxy.policy.search import NO_VARY_SEARCH, SearchVariance, search_variance
 from proxy.policy.stored import StoredResponse
@@ -75,6 +76,14 @@ class Route:
         """Return what is known of the queries of a request's path; None where all of them differ."""
         return None if self.searches is None else self.searches.find(self._path(request))
 
+    def plain(self, request: Request) -> Request:
+        """Return a request without the fields by which its path has several keys."""
+        index, fields = request.fields.index, self.rules.distinctions.fields
+        if not request.trusted and fields.counted.isdisjoint(index):
+            return request
+        varying = {name for name, _ in counted_fields(request, fields)[1]}
+        return replace(request, fields=Fields(request.fields.without(varying))) if varying else request
+
     def plain_key(self, request: Request) -> PrimaryKey:
         """Return the key of what says nothing of its query."""
         return self._key(request, None)
@@ -95,14 +104,15 @@ class Route:
         return looked_for if looked_for == self._key(request, None) else own
 
     def _path(self, request: Request) -> PrimaryKey:
-        return primary_key(self.scope, replace(request, target=request.target.partition(b"?")[0]))
+        path = replace(request, target=request.target.partition(b"?")[0])
+        return primary_key(self.scope, path, self.rules.distinctions.fields)
 
     def _key(self, request: Request, variance: SearchVariance | None) -> PrimaryKey:
         if self.query is not None:
             request = _keyed(request, self.query)
         if variance is not None:
             request = replace(request, target=variance.keyed(request.target))
-        return primary_key(self.scope, request)
+        return primary_key(self.scope, request, self.rules.distinctions.fields)
 
     def asking(self, request: Request) -> Request:
         """Return the request that the origin gets."""
@@ -122,10 +132,24 @@ class Site:
 
     routes: Sequence[tuple[Match, Route]]
     otherwise: Route
+    parameters: bool = True
+    """Routes are taken by paths without what follows a ``;`` in a segment, too."""
 
     def route(self, request: Request) -> Route:
-        """Return the route that a request takes."""
-        return choose(self.routes, self.otherwise, request) if self.routes else self.otherwise
+        """Return the route that a request takes; where servers read its path in several ways, one that holds for all.
+
+        That is a route which stores nothing, and where there is none but they take several, one of these that does not
+        either: what is stored by the rules of one could be what the operator wrote the other for.
+        """
+        if not self.routes:
+            return self.otherwise
+        found = taken(self.routes, self.otherwise, request, parameters=self.parameters)
+        if len(found) == 1:
+            return found[0]
+        bypassing = [route for route in found if route.bypass]
+        if bypassing:
+            return next((route for route in bypassing if route.patches is not None), bypassing[0])
+        return replace(found[-1] if found else self.otherwise, bypass=True)
 
     @property
     def storages(self) -> tuple[Responses, ...]:

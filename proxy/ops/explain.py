@@ -16,11 +16,11 @@ from proxy.message.heads import Request, Response
 from proxy.policy.cache_status import Outcome, cache_status
 from proxy.policy.decisions import Detail, ForwardReason
 from proxy.policy.facts import Facts, cookie_names, facts_of, field_name
+from proxy.policy.identity import unaccounted
 from proxy.policy.key_parts import Keying, key_parts, without_secrets
 from proxy.policy.lifetime_rule import lifetime_source
 from proxy.policy.remedies import DETAILS, UNKEPT, WORDS, Remedy, remedy_of
 from proxy.policy.reuse import terms_asked
-from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse
 from proxy.policy.tags import EVERY_TAG
 
@@ -119,16 +119,16 @@ def _response(stored: StoredResponse) -> Response:
 
 def _concerns(fetch: LastFetch, request: Request, route: Route) -> bool:
     """Tell whether what kept the last answer from being stored would do so for this request, which may be another's."""
-    applies = _OF_THE_REQUEST.get(fetch.outcome.detail or Detail.METHOD)
-    return applies is None or applies(request, route.rules)
-
-
-#: Reasons that lie in what a visitor sent, by whether another request has them, too.
-_OF_THE_REQUEST: Mapping[Detail, Callable[[Request, Rules], bool]] = {
-    Detail.COOKIE: lambda request, rules: bool(cookie_names(rules.distinctions, request)),
-    Detail.AUTHORIZATION: lambda request, _: b"authorization" in request.fields,
-    Detail.REQUEST_NO_STORE: lambda request, rules: terms_asked(request, rules).no_store,
-}
+    rules = route.rules
+    match fetch.outcome.detail:
+        case Detail.COOKIE | Detail.AUTHORIZATION | Detail.IDENTITY as detail:
+            return unaccounted(request, (), rules.distinctions) is detail
+        case Detail.HEALTH_CHECK:
+            return rules.health_checks.ask(request)
+        case Detail.REQUEST_NO_STORE:
+            return terms_asked(request, rules).no_store
+        case _:
+            return True
 
 
 def _last(fetch: LastFetch, request: Request, route: Route, now: UnixTime) -> Values:

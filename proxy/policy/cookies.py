@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import translate
-
-from proxy.message.fields import RawField
+from functools import lru_cache
 
 SINGLE_COOKIE = b"cookie:"
 """What begins the name of one cookie among the names of varied fields; no field can have such a name."""
 
+#: Bytes of the name of a cookie that is worth remembering.
+_LONGEST_REMEMBERED = 64
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
 
 
 class IgnoredCookies:
     """The cookies that an operator declared to say nothing about the page."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_is_ignored", "_latest", "_names")
 
     def __init__(self, names: Sequence[str], exact: Sequence[bytes] = (), kept: Sequence[str] = ()) -> None:
         """``names`` are patterns, and so is ``kept`` of what they do not cover; ``exact`` are names without any."""
@@ -25,6 +26,10 @@ class IgnoredCookies:
         patterns = [b"(?!%b)%b" % (but, _pattern(name)) if but else _pattern(name) for name in names]
         patterns += [rb"%b\Z" % re.escape(name) for name in exact]
         self._names = re.compile(b"|".join(patterns)) if patterns else None
+        # The same few come with each request. They are as short as what is kept of them has to be.
+        self._is_ignored = lru_cache(maxsize=256)(self._is_known)
+        # One request is asked about several times.
+        self._latest: tuple[bytes | None, bytes] = (None, b"")
 
     def remaining(self, cookie: bytes | None) -> bytes:
         """Return the Cookie value without the ignored ones, in its order; empty when none is left."""
@@ -32,27 +37,24 @@ class IgnoredCookies:
             return b""
         if self._names is None:
             return cookie.strip(b" \t;")
-        kept = [
-            pair
-            for pair in map(bytes.strip, cookie.split(b";"))
-            if pair and not self._names.match(pair.partition(b"=")[0].rstrip())
-        ]
-        return b"; ".join(kept)
+        latest, left = self._latest
+        if cookie is not latest:
+            left = b"; ".join(
+                [pair for pair in map(bytes.strip, cookie.split(b";")) if pair and not self._ignores(pair)]
+            )
+            self._latest = (cookie, left)
+        return left
+
+    def _ignores(self, pair: bytes) -> bool:
+        name = pair.partition(b"=")[0].rstrip()
+        return self._is_ignored(name) if len(name) <= _LONGEST_REMEMBERED else self._is_known(name)
+
+    def _is_known(self, name: bytes) -> bool:
+        return self._names is not None and self._names.match(name) is not None
 
 
 def _pattern(name: str) -> bytes:
     return translate(name).encode("latin-1")
-
-
-def without_ignored(fields: Sequence[RawField], ignored: IgnoredCookies) -> list[RawField]:
-    """Return the fields of a request with what is left of its cookies."""
-    left = []
-    for name, value in fields:
-        if name.lower() != b"cookie":
-            left.append((name, value))
-        elif remaining := ignored.remaining(value):
-            left.append((name, remaining))
-    return left
 
 
 def single_cookie(cookie: bytes | None, name: bytes) -> bytes | None:

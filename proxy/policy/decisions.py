@@ -61,6 +61,8 @@ class Detail(StrEnum):
     TOO_LARGE = "too-large"
     UNDELIMITED = "undelimited"
     """The body ended with the connection, and nobody can tell whether it was whole."""
+    UNTRUSTED_PROXY = "untrusted-proxy"
+    """It sends to https who says that it came by https, and is not in ``trusted_proxies``."""
     STORAGE_FAILED = "storage-failed"
     # What was stored was of no use.
     STORAGE_DAMAGED = "storage-damaged"

@@ -8,37 +8,14 @@ from functools import lru_cache
 from proxy.message.fields import Fields, RawField, serialise
 from proxy.message.grammar import tokens
 from proxy.message.heads import Request
+from proxy.policy.cookies import IgnoredCookies
+from proxy.policy.field_rules import KNOWN, LEFT_OUT, FieldRules
 
 #: RFC 9110 §7.6.1, and those that older senders leave out of Connection.
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te transfer-encoding upgrade http2-settings proxy-authorization".split()
 )
 _RESPONSE_HOP_BY_HOP = HOP_BY_HOP - {b"proxy-authorization"}
-
-#: Fields by which a client could tell the application what only a proxy may tell it, or ask for another page than
-#: the one the key is made from. Those that begin with x-forwarded- belong to them.
-_ABOUT_FORWARDING = frozenset(
-    (
-        b"forwarded x-real-ip x-client-ip true-client-ip x-cluster-client-ip x-host "
-        b"x-original-host x-original-url x-rewrite-url "
-        b"x-url-scheme x-scheme front-end-https x-http-method x-http-method-override x-method-override"
-    ).split()
-)
-_METHOD_OVERRIDES = frozenset((b"x-http-method", b"x-http-method-override", b"x-method-override"))
-
-#: How fields of HTTP begin that choose, delimit or condition a response; nobody writes them with an underscore.
-_SPELLED_PLAINLY = tuple(
-    b"accept- cache-control content-encoding content-length content-type if-match if-modified-since if-none-match "
-    b"if-range if-unmodified-since save-data sec-ch- sec-fetch- transfer-encoding user-agent x-requested-with".split()
-)
-
-#: What every browser sends and nobody forwards by: for them there is no need to look further.
-_COMMON = frozenset(
-    b"accept accept-encoding accept-language authorization cache-control cookie dnt host if-modified-since "
-    b"if-none-match origin pragma priority range referer sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user "
-    b"upgrade-insecure-requests user-agent".split()
-)
-_COMMON_OR_OVERRIDES = _COMMON | _METHOD_OVERRIDES
 
 #: Bytes of a Host that is worth remembering: a client may send a long one with each request.
 _LONGEST_REMEMBERED = 255
@@ -50,36 +27,45 @@ PRECONDITIONS = frozenset(b"if-none-match if-modified-since if-range range".spli
 """What is left out when a response is fetched to be stored; the client's own are answered from it."""
 
 
-@lru_cache(maxsize=128)  # few, because clients choose the names and each may be as long as a head
-def is_about_forwarding(name: bytes) -> bool:
-    """Tell whether a field, named in lower case, says something that only a trusted proxy may say.
+def request_fields(
+    request: Request,
+    rules: FieldRules = KNOWN,
+    *,
+    without: frozenset[bytes] = frozenset(),
+    storable: bool = False,
+    cookies: IgnoredCookies | None = None,
+) -> list[RawField]:
+    """Return the fields to send to the origin; ``without`` names more that stay behind, in lower case.
 
-    So does one of HTTP's own in another spelling: the page would be one that its key, made from the plain field, is
-    not for.
+    Of a ``storable`` request, whose answer could be stored, it gets what the key has, as the key has it, and none of
+    the ``cookies``.
     """
-    if b"_" in name:
-        # CGI and WSGI give both to the application under one name.
-        name = name.replace(b"_", b"-")
-        if name.startswith(_SPELLED_PLAINLY):
-            return True
-    return name in _ABOUT_FORWARDING or name.startswith(b"x-forwarded-")
-
-
-def request_fields(request: Request, *, without: frozenset[bytes] = frozenset()) -> list[RawField]:
-    """Return the fields to send to the origin; ``without`` names more that stay behind, in lower case."""
-    dropped = _replaced(without)
+    index = request.fields.index
+    cookie = index.get(b"cookie") if cookies is not None and storable else None
+    dropped = _replaced(without) if cookie is None else _replaced_too(without)
     lowered = request.fields.lowered()
-    if request.trusted:
-        raw = [field for name, field in lowered if name not in dropped]
-    else:
-        kept = _COMMON if request.is_safe else _COMMON_OR_OVERRIDES
-        raw = [
-            field for name, field in lowered if name not in dropped and (name in kept or not is_about_forwarding(name))
-        ]
-    via = request.fields.index.get(b"via")
-    raw.append((b"Via", _after(via, _VIA[request.minor])))
-    raw.extend(_forwarded(request))
+    if storable and len(index) != len(request.fields.raw):
+        lowered = _combined(request.fields)
+    common, kind = rules.common, rules.kind
+    apart = LEFT_OUT[request.trusted, storable, storable or request.is_safe]
+    raw = [field for name, field in lowered if name not in dropped and (name in common or kind(name) not in apart)]
+    if cookies is not None and cookie is not None and (remaining := cookies.remaining(cookie)):
+        raw.append((b"Cookie", remaining))
+    host = index.get(b"host", request.host)
+    if storable and host != request.host:
+        host = request.host
+        raw = [field if field[0].lower() != b"host" else (field[0], host) for field in raw]
+    raw.append((b"Via", _after(index.get(b"via"), _VIA[request.minor])))
+    raw.extend(_forwarded(request, host))
     return raw
+
+
+def _combined(fields: Fields) -> Iterable[tuple[bytes, RawField]]:
+    """Return one line for each name, as keys have it: of several, servers take the first, the last or all (§5.3)."""
+    first: dict[bytes, bytes] = {}
+    for name, (raw_name, _) in fields.lowered():
+        first.setdefault(name, raw_name)
+    return [(name, (raw_name, fields.index[name])) for name, raw_name in first.items()]
 
 
 @lru_cache(maxsize=16)
@@ -88,14 +74,19 @@ def _replaced(without: frozenset[bytes]) -> frozenset[bytes]:
     return HOP_BY_HOP | {b"x-forwarded-for", b"via"} | without
 
 
+@lru_cache(maxsize=16)
+def _replaced_too(without: frozenset[bytes]) -> frozenset[bytes]:
+    """Return the same, and Cookie."""
+    return _replaced(without) | {b"cookie"}
+
+
 def _after(earlier: bytes | None, last: bytes) -> bytes:
     return last if not earlier else earlier + b", " + last
 
 
-def _forwarded(request: Request) -> Iterable[RawField]:
+def _forwarded(request: Request, host: bytes) -> Iterable[RawField]:
     """Tell the origin about the client, after what a trusted proxy before us told."""
     index = request.fields.index
-    host = index.get(b"host", request.host)
     if not request.trusted:
         tell = _told if len(host) <= _LONGEST_REMEMBERED else _told.__wrapped__
         return tell(request.peer, host, request.scheme)
@@ -118,9 +109,9 @@ def _told(peer: str, host: bytes, scheme: bytes) -> tuple[RawField, ...]:
     )
 
 
-def request_head(request: Request, fields: Iterable[RawField]) -> bytes:
-    """Write the request line and these fields, without the empty line."""
-    return b"%b %b HTTP/1.1\r\n%b" % (request.method, request.target, serialise(fields))
+def request_head(request: Request, fields: Iterable[RawField], target: bytes | None = None) -> bytes:
+    """Write the request line, with another target where one is given, and these fields, without the empty line."""
+    return b"%b %b HTTP/1.1\r\n%b" % (request.method, target or request.target, serialise(fields))
 
 
 def end_to_end(fields: Fields) -> list[RawField]:
@@ -139,12 +130,3 @@ def response_fields(fields: Fields, minor: int = 1) -> list[RawField]:
     passed = end_to_end(fields)
     passed.append((b"Via", _VIA[minor]))
     return passed
-
-
-def trusted_scheme(fields: Fields) -> bytes | None:
-    """Return the scheme the client used, as a trusted proxy in front of us says; None when it says nothing usable."""
-    value = fields.get(b"x-forwarded-proto")
-    if value is None:
-        return None
-    scheme = tokens(value)[-1:]
-    return scheme[0] if scheme and scheme[0] in (b"http", b"https") else None

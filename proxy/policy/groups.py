@@ -19,14 +19,14 @@ from proxy.policy.stored import StoredResponse
 
 _GROUPS = b"cache-groups"
 _INVALIDATION = b"cache-group-invalidation"
-#: No target has it; the key of a response for several URLs has.
+#: No target has it; the key of a response for several URLs has, and each of several keys of one URL.
 _SEVERAL = ord("#")
 
 
 def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> tuple[PrimaryKey, ...]:
     """Return the keys of the groups that a response to this request is in (§2.1).
 
-    One that is for several URLs is in the group of its path, too.
+    One that is for several URLs, or has one of several keys of its URL, is in the group of its path, too.
     """
     path = (group_of_path(request),) if _SEVERAL in primary else ()
     if _GROUPS not in stored.head.lower():
@@ -40,7 +40,10 @@ def may_be_grouped(primary: PrimaryKey, stored: StoredResponse) -> bool:
 
 
 def group_of_path(request: Request) -> PrimaryKey:
-    """Return the key of all responses of a path that are for several URLs; no group has a name like it."""
+    """Return the key of all responses of a path that are for several URLs, or have one of several keys of theirs.
+
+    No group has a name like it.
+    """
     return _key(request, b"\n" + normalise(request.target.partition(b"?")[0]))
 
 

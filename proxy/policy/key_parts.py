@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from proxy.config.wording import is_secret, one_line
+from proxy.message.fields import RawField
 from proxy.message.heads import Request
 from proxy.policy.cookies import SINGLE_COOKIE
 from proxy.policy.facts import cookie_names, field_name, shown_name
-from proxy.policy.forwarding import is_about_forwarding
-from proxy.policy.key import Distinctions, normalise, primary_key, varied_value
+from proxy.policy.field_rules import LEFT_OUT, FieldRules
+from proxy.policy.forwarded import scheme_field
+from proxy.policy.key import Distinctions, counted_fields, normalise, varied_value
+from proxy.policy.known_fields import FieldKind
 from proxy.policy.languages import ACCEPT_LANGUAGE, AS_SAID
 from proxy.policy.negotiation import AS_SENT
 from proxy.policy.query import QueryRules
@@ -22,8 +25,13 @@ ABSENT = "(absent)"
 
 _LENGTH = re.compile(rb"(\d+):")
 _CREDENTIALS = frozenset((b"authorization", b"proxy-authorization", b"cookie"))
+_ABOUT_CLIENTS = frozenset({FieldKind.PROXY_CLIENT, FieldKind.EDGE_CLIENT})
+_OF_PROXIES = frozenset({FieldKind.PROXY, FieldKind.PROXY_CLIENT, FieldKind.METHOD, FieldKind.SPELLED})
 _SECRET_PARAMETER = re.compile(r"(?i)(?:^|[_-])(?:sid|session|sig|signature|key|code|otp)(?:[_-]?id)?$")
-_COOKIES = "`cookies.ignore` and `cookies.preset` say which cookies do not count"
+_COOKIES = (
+    "`cookies.ignore` and `cookies.preset` say which cookies do not count, and `cookies.withhold` that the application "
+    "does not get these"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +59,11 @@ class Keying:
 
 def key_parts(request: Request, keying: Keying, vary: Sequence[bytes] | None) -> list[KeyPart]:
     """Return the parts of the key, in their order; ``vary`` is None where nothing is known of the responses."""
-    parts = [*_prefix(keying.scope), *_place(request), _query(request, keying), *_forwarding(request)]
+    parts = [*_prefix(keying.scope), *_place(request), _query(request, keying), *_beside(request, keying)]
     parts += [_varied(name, request, keying.distinctions) for name in vary or ()]
     if vary is None or b"cookie" not in vary:
         parts += _cookies(request, keying.distinctions)
-    return [*parts, *_others(request, vary)]
+    return [*parts, *_others(request, vary, keying.distinctions.fields)]
 
 
 def _prefix(scope: bytes) -> Iterator[KeyPart]:
@@ -76,10 +84,11 @@ def _parts_of(key: bytes) -> list[bytes]:
 
 
 def _place(request: Request) -> Iterator[KeyPart]:
-    told = request.trusted and b"x-forwarded-proto" in request.fields
-    yield KeyPart("scheme", _text(request.scheme), why="as a trusted proxy says in X-Forwarded-Proto" if told else "")
+    told = scheme_field(request.fields) if request.trusted else None
+    why = "" if told is None else f"as a trusted proxy says in {field_name(told)}"
+    yield KeyPart("scheme", _text(request.scheme), why=why)
     sent = request.fields.get(b"host") or request.host
-    why = "" if sent == request.host else "in lower case, without the default port"
+    why = "" if sent == request.host else "in lower case, without the default port and the dot at the end"
     yield KeyPart("host", _text(request.host), why=why)
     path = request.target.partition(b"?")[0]
     normal = normalise(path)
@@ -116,20 +125,40 @@ def _names_left_out(query: bytes, kept: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ignored))
 
 
-def _forwarding(request: Request) -> Iterator[KeyPart]:
-    sent = [name for name in request.fields.index if is_about_forwarding(name)]
-    if not request.trusted:
-        if sent:
-            why = "only `trusted_proxies` may say these; the application does not get them either"
-            yield KeyPart("forwarded fields", "", tuple(map(field_name, sent)), why)
-        return
-    beside = len(primary_key(b"", replace(request, trusted=False)))
-    names_and_values = _parts_of(primary_key(b"", request)[beside:])
-    said = list(zip(names_and_values[::2], names_and_values[1::2], strict=True))
-    kept = "; ".join(f"{field_name(name)}: {_text(value)}" for name, value in said)
-    left = tuple(field_name(name) for name in sent if name not in dict(said))
-    if kept or left:
-        yield KeyPart("forwarded fields", kept, left, "what differs with each client and not with the page is left out")
+def _beside(request: Request, keying: Keying) -> Iterator[KeyPart]:
+    """Return what of the fields is in the key whatever responses vary by, and what the application does not get."""
+    rules = keying.distinctions.fields
+    steady, varying = counted_fields(request, rules)
+    kinds = {name: rules.kind(name) for name in request.fields.index}
+    client = [field for field in varying if kinds[field[0]] is FieldKind.KEYED]
+    if client:
+        why = "an application may answer them with a part of the page; `request_fields` says otherwise"
+        yield KeyPart("fields", _shown_fields(client), why=why)
+    proxy = sorted(field for field in (*steady, *varying) if field not in client)
+    about = tuple(field_name(name) for name, kind in kinds.items() if request.trusted and kind in _ABOUT_CLIENTS)
+    about = tuple(name for name in about if name.lower().encode() not in dict(proxy))
+    if proxy or about:
+        why = "what differs with each client and not with the page is left out"
+        yield KeyPart("forwarded fields", _shown_fields(proxy), about, why)
+    yield from _withheld(request, kinds)
+
+
+def _shown_fields(said: Sequence[RawField]) -> str:
+    return "; ".join(f"{field_name(name)}: {_shown(name, value)}" for name, value in said)
+
+
+def _withheld(request: Request, kinds: Mapping[bytes, FieldKind]) -> Iterator[KeyPart]:
+    apart = LEFT_OUT[request.trusted, True, True]
+    names = {name: kind for name, kind in kinds.items() if kind in apart}
+    never = frozenset() if request.trusted else _OF_PROXIES
+    proxies = tuple(field_name(name) for name, kind in names.items() if kind in never)
+    others = tuple(field_name(name) for name, kind in names.items() if kind not in never)
+    if proxies:
+        why = "only `trusted_proxies` may say these; the application does not get them either"
+        yield KeyPart("forwarded fields", "", proxies, why)
+    if others:
+        why = "the application does not get them where its answer could be stored; `request_fields` says otherwise"
+        yield KeyPart("withheld fields", "", others, why)
 
 
 def _varied(name: bytes, request: Request, distinctions: Distinctions) -> KeyPart:
@@ -175,9 +204,10 @@ def _cookies(request: Request, distinctions: Distinctions, *, is_varied: bool = 
         yield KeyPart("cookies", "", (*counted, *ignored), why)
 
 
-def _others(request: Request, vary: Sequence[bytes] | None) -> Iterator[KeyPart]:
+def _others(request: Request, vary: Sequence[bytes] | None, rules: FieldRules) -> Iterator[KeyPart]:
     told = {b"host", b"cookie", *(vary or ())}
-    others = [name for name in request.fields.index if name not in told and not is_about_forwarding(name)]
+    passed = [name for name in request.fields.index if rules.kind(name) is FieldKind.PASSED]
+    others = [name for name in passed if name not in told]
     if others:
         why = "nothing that is stored here varies by them" if vary is not None else "no response is known that varies"
         yield KeyPart("other fields", "", tuple(map(field_name, others)), why)

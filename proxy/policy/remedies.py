@@ -132,7 +132,8 @@ DETAILS: Mapping[Detail, Remedy] = {
         "If it should be served, add it to `ALLOWED_HOSTS`, or to `sites.<name>.hosts` of its site.",
     ),
     Detail.ROUTE: Remedy(
-        "The route {route} keeps this request away from the cache.",
+        "The route {route} keeps this request away from the cache, or servers read its path in several ways that take "
+        "different routes.",
         "If pages here may be shared, take `routes[].bypass`, `routes[].never_cache` or the 0 of `routes[].cache_page` "
         "away, or put a route for these pages before it: the first that matches counts.",
     ),
@@ -246,6 +247,11 @@ DETAILS: Mapping[Detail, Remedy] = {
     Detail.UNDELIMITED: Remedy(
         "The response ends with its connection, and nobody can tell whether it was whole.",
         "Let the application send Content-Length or use the chunked coding: every current server does over HTTP/1.1.",
+    ),
+    Detail.UNTRUSTED_PROXY: Remedy(
+        "The request says that it came by https, its sender is not trusted, and the "
+        "application redirects it to https of the same URL: in a browser that goes on for ever.",
+        "If the sender is your proxy, name its address in `trusted_proxies`, or unix if it comes over a Unix socket.",
     ),
     Detail.STORAGE_FAILED: Remedy(
         "The cache did not answer in time or failed, so the application was asked and nothing was stored.",

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from urllib.parse import unquote_to_bytes
 
 from proxy.config.model import RouteConfig
 from proxy.message.heads import Request
 from proxy.policy.globs import any_of
+from proxy.policy.spellings import decoded, is_plain, readings
 
 _T = TypeVar("_T")
 
@@ -102,18 +102,31 @@ def _globs(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"\A(?:{any_of(patterns)})")
 
 
-def choose(routes: Sequence[tuple[Match, _T]], otherwise: _T, request: Request) -> _T:
-    """Return the first route that takes the request."""
-    path = decoded_path(request.target)
+def choose(routes: Sequence[tuple[Match, _T]], otherwise: _T, request: Request, path: str | None = None) -> _T:
+    """Return the first route that takes the request, by its path as it was sent unless another is given."""
+    if path is None:
+        path = decoded_path(request.target)
     for match, route in routes:
         if match.takes(request, path):
             return route
     return otherwise
 
 
+def taken(
+    routes: Sequence[tuple[Match, _T]], otherwise: _T, request: Request, *, parameters: bool = True
+) -> Sequence[_T]:
+    """Return the routes that a request takes by each reading of its path, each once; none where there are too many."""
+    path = request.target.partition(b"?")[0]
+    if is_plain(path):
+        return (choose(routes, otherwise, request, path.decode("utf-8", "surrogateescape")),)
+    found: list[_T] = []
+    for reading in readings(path, parameters=parameters) or ():
+        route = choose(routes, otherwise, request, reading)
+        if not any(route is one for one in found):
+            found.append(route)
+    return found
+
+
 def decoded_path(target: bytes) -> str:
     """Return the path as an application sees it: decoded once, without the query; bytes that are no UTF-8 are kept."""
-    path = target.partition(b"?")[0]
-    if b"%" in path:
-        path = unquote_to_bytes(path)
-    return path.decode("utf-8", "surrogateescape")
+    return decoded(target.partition(b"?")[0])

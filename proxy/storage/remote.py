@@ -394,8 +394,9 @@ class RemoteResponses:
         self._write(primary, None)
         return True
 
-    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime, *, known: bool = False) -> None:
         """Begin to forget every stored response in the group, however many they are, by one mark."""
+        del known  # other processes may have some on their way
         self._marking.pop(group, None)
         self._write(group, GroupMark(now), _GROUP_TIMEOUT)
 

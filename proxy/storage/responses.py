@@ -101,8 +101,11 @@ class Responses(Protocol):
     def invalidate(self, primary: PrimaryKey) -> bool:
         """Forget every stored response of the resource; tell whether there was one."""
 
-    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
-        """Forget every stored response in the group that was generated until now (RFC 9875)."""
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime, *, known: bool = False) -> None:
+        """Forget every stored response in the group that was generated until now (RFC 9875).
+
+        What is ``known`` to be on its way for it is kept out by others: then only what is stored need be forgotten.
+        """
 
     async def purge(self, purge: Purge, *, alone: bool) -> str | None:
         """Purge what is stored until now; return why others who store in the same place could not be told, if so.
@@ -358,9 +361,10 @@ class MemoryResponses(Immediate):
             for key in kept.value.keys:
                 self._memory.drop(key)
 
-    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime, *, known: bool = False) -> None:
         """Forget every stored response in the group, however many they are, by one mark."""
-        self._mark(group, GroupMark(now))
+        if not known or self._memory.peek(group, now) is not None:
+            self._mark(group, GroupMark(now))
 
     async def purge(self, purge: Purge, *, alone: bool) -> None:
         """Purge what is stored; each process has a memory of its own."""
@@ -435,9 +439,9 @@ class NoResponses(Immediate):
         del primary
         return False
 
-    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime, *, known: bool = False) -> None:
         """There is nothing in it."""
-        del group, now
+        del group, now, known
 
     async def purge(self, purge: Purge, *, alone: bool) -> None:
         """There is nothing."""

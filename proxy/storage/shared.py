@@ -301,8 +301,9 @@ class SharedResponses(Immediate):
         self._later.forget(primary, name, work)
         return there
 
-    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime, *, known: bool = False) -> None:
         """Forget every stored response in the group, however many they are, by one mark."""
+        del known  # other workers may have some on their way
         try:
             place = self._ready.at(group)
         except StorageError:

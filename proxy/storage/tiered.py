@@ -225,9 +225,9 @@ class TieredResponses:
         """Begin to forget every stored response of the resource."""
         return self._behind.invalidate(primary)
 
-    def invalidate_group(self, group: PrimaryKey, now: UnixTime) -> None:
+    def invalidate_group(self, group: PrimaryKey, now: UnixTime, *, known: bool = False) -> None:
         """Begin to forget every stored response in the group."""
-        self._behind.invalidate_group(group, now)
+        self._behind.invalidate_group(group, now, known=known)
 
     async def purge(self, purge: Purge, *, alone: bool) -> str | None:
         """Purge what is stored; copies are judged like what lies in the storage."""

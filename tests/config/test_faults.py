@@ -20,6 +20,7 @@ LASTING = "a duration longer than 0, such as 30s or 5m"
 DURATION = "a duration such as 30s, 5m or 1d"
 BACKEND = "locmem, dummy, shared, filebased, redis, pymemcache, pylibmc or db, or the dotted path of a class"
 NETWORK = 'a network such as "10.0.0.0/8", or an address'
+PROXY = 'a network such as "10.0.0.0/8", an address, or unix'
 GUARDED = "a loopback address or a Unix socket where there is no admin.token"
 TOKEN = "or set admin.token, as ${ADMIN_TOKEN}"
 ROUTE = (
@@ -102,7 +103,7 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         ),
         line("workers: [1]", "workers: expected a whole number from 1 to 1024, or auto, found a list", id="list-for-scalar"),
         line("workers: {n: 1}", "workers: expected a whole number from 1 to 1024, or auto, found a mapping", id="mapping-for-scalar"),
-        line("trusted_proxies: {a: 1}", f"trusted_proxies: expected {NETWORK}, or a list, found a mapping", id="mapping-for-list"),
+        line("trusted_proxies: {a: 1}", f"trusted_proxies: expected {PROXY}, or a list, found a mapping", id="mapping-for-list"),
         line("listen: []", f"listen: expected {ADDRESS}, or a list of them, found a list; the list is empty", id="no-listener"),
         line("listen:", f"listen: expected {ADDRESS}, or a list, found nothing", id="listen-null"),
         line("listen: [[8080]]", f"listen[0]: expected {ADDRESS}, found a list", id="list-in-list"),
@@ -244,8 +245,13 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
             id="admin-is-upstream",
         ),
         # proxies, cookies
-        line("trusted_proxies: [10.0.0.1/8]", f'trusted_proxies[0]: expected {NETWORK}, found "10.0.0.1/8"; did you mean "10.0.0.0/8"?', id="host-bits"),
-        line("trusted_proxies: nginx", f'trusted_proxies[0]: expected {NETWORK}, found "nginx"', id="proxy-by-name"),
+        line("trusted_proxies: [10.0.0.1/8]", f'trusted_proxies[0]: expected {PROXY}, found "10.0.0.1/8"; did you mean "10.0.0.0/8"?', id="host-bits"),
+        line("trusted_proxies: unix:/run/a", f'trusted_proxies[0]: expected {PROXY}, found "unix:/run/a"; "unix" stands for every Unix socket', id="one-socket"),
+        line("request_fields: {key: 'X-*'}", 'request_fields.key[0]: expected the name of a field, found "X-*"; the whole name is needed', id="pattern-in-the-key"),
+        line("request_fields: {withhold: Cookie}", 'request_fields.withhold[0]: expected the name of a field, * standing for any text, found "Cookie"; see cookies', id="cookie-is-no-single-field"),
+        line("request_fields: {forward: '*'}", 'request_fields.forward[0]: expected the name of a field, * standing for any text, found "*"; it is in the key, or about the connection', id="every-field"),
+        line("request_fields: {forward: 'a b'}", 'request_fields.forward[0]: expected the name of a field, * standing for any text, found "a b"', id="no-field"),
+        line("trusted_proxies: nginx", f'trusted_proxies[0]: expected {PROXY}, found "nginx"', id="proxy-by-name"),
         line("cookies: {ignore: ['a b']}", 'cookies.ignore[0]: expected the name of a cookie, * standing for any text, found "a b"', id="cookie-name"),
         # limits
         line(

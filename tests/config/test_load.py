@@ -85,6 +85,8 @@ def row(yaml: str, path: str, expected: object, *, id: str) -> object:
         # lists
         row("trusted_proxies: 10.0.0.0/8", "trusted_proxies", ("10.0.0.0/8",), id="one-for-a-list"),
         row("trusted_proxies: [10.1.2.3, '::1', 'fc00::/7']", "trusted_proxies", ("10.1.2.3/32", "::1/128", "fc00::/7"), id="networks"),
+        row("trusted_proxies: [unix, 'unix:', 10.0.0.0/8]", "trusted_proxies", ("unix", "unix", "10.0.0.0/8"), id="unix-peers"),
+        row("request_fields: {key: X-Tenant, forward: ['HX-*']}", "request_fields.forward", ("hx-*",), id="request-fields"),
         row("trusted_proxies: []", "trusted_proxies", (), id="empty-list"),
         row("cookies: {ignore: ['_a*', b]}", "cookies.ignore", ("_a*", "b"), id="cookies"),
         row("cookies: {preset: django}", "cookies.preset", ("django",), id="preset"),

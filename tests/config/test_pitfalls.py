@@ -51,6 +51,7 @@ def warned(yaml: str, folder: Path, memory: int | None = None, cores: int | None
         pytest.param("cookies: {ignore: ['wordpress_logged_in_*']}", None, None, 'cookies.ignore: "wordpress_logged_in_*" covers "wordpress_logged_in_0", which looks like a session: one user may be shown another\'s page', id="wordpress"),
         pytest.param("trusted_proxies: [0.0.0.0/0]", None, None, "trusted_proxies: 0.0.0.0/0 is everybody: any client can claim any address, scheme and host", id="trusts-everybody"),
         pytest.param("client_cache_control: trusted", None, None, "client_cache_control: trusted, and trusted_proxies is empty: no request's Cache-Control counts", id="trusts-nobody"),
+        pytest.param("listen: unix:/a\ntrusted_proxies: 10.0.0.0/8", None, None, "listen: unix:/a: whoever comes over a Unix socket is a proxy on this machine: name it (trusted_proxies: [unix]), or its X-Forwarded-For and -Proto are dropped", id="unix-and-not-trusted"),
         pytest.param("listen: :8080", None, None, "listen: :8080 can be reached from outside and trusted_proxies is empty: behind a load balancer, name its network, or its X-Forwarded-For and -Proto are dropped", id="public"),
         pytest.param("upstream: http://web:80\nlisten: :80\ntrusted_proxies: 10.0.0.0/8", None, None, "upstream.url: has the port of listen (:80): if web is this machine, requests go round in a loop", id="same-port"),
         pytest.param("routes: [{match: /a}, {match: [/b, '*']}, {match: /c}]", None, None, "routes[1]: takes every request: those behind it are never reached", id="routes-never-reached"),
@@ -79,10 +80,10 @@ def test_warning(yaml: str, memory: int | None, cores: int | None, expected: str
             pytest.param(f"workers: 2\nlimits: {{stored_body: 1GiB}}\nCACHES: {{default: {{BACKEND: {name}}}}}", 2**20, None, id=name)
             for name in ("filebased", "redis", "pymemcache", "pylibmc", "db", "my.own.Cache")
         ),
-        pytest.param("listen: [127.0.0.1:1, '[::1]:1', unix:/a]", None, None, id="loopback"),
+        pytest.param("listen: [127.0.0.1:1, '[::1]:1', unix:/a]\ntrusted_proxies: unix", None, None, id="loopback"),
         pytest.param("listen: :80\ntrusted_proxies: 10.0.0.0/8", None, None, id="public-behind-a-proxy"),
         pytest.param("upstream: http://web:80\nlisten: 127.0.0.1:80", None, None, id="same-port-elsewhere"),
-        pytest.param("upstream: unix:/a\nlisten: unix:/b", None, None, id="sockets"),
+        pytest.param("upstream: unix:/a\nlisten: unix:/b\ntrusted_proxies: [10.0.0.0/8, unix]", None, None, id="sockets"),
         pytest.param("cookies: {ignore: ['_ga*', 'sess!']}", None, None, id="analytics"),
         pytest.param(f"upstream: {{url: https://web, ca_file: {__file__}}}", None, None, id="ca-for-https"),
     ],

@@ -79,3 +79,8 @@ def remote(backend: Backend, guarded: Guards | None = None, variants: int = 128)
     return RemoteResponses(
         backend, guarded or guards(), lambda key: f"page.{key.hex()}", Distinctions(("_ga",)), variants, start
     )
+
+
+def pages_of(backend: Counting) -> list[str]:
+    """Return the names of the pages that lie there, without what is known of groups since they became invalid."""
+    return [name for name in backend.pages if not bytes.fromhex(name.removeprefix("page.")).startswith(b"group ")]

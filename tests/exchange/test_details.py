@@ -81,6 +81,9 @@ ROWS = {
     Detail.NOT_REUSABLE: lambda: Row(answer=whole("cache-control: max-age=0")),
     Detail.TOO_LARGE: lambda: Row(answer=whole(FRESH, body=b"x" * 1001)),
     Detail.UNDELIMITED: lambda: Row(answer=whole(FRESH, framing=UNTIL_CLOSE)),
+    Detail.UNTRUSTED_PROXY: lambda: Row(
+        request("/page", "x-forwarded-proto: https"), whole(FRESH, "location: https://site.test/page", status=301)
+    ),
     Detail.NO_CACHE: lambda: Row(answer=whole(TAG, status=304), before=["cache-control: no-cache", TAG]),
     Detail.PURGED: lambda: Row(answer=whole(FRESH), before=[FRESH], purge=Purge((Rule(Kind.ALL),), soft=True)),
     Detail.STALE_WHILE_REVALIDATE: lambda: Row(

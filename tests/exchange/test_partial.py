@@ -14,7 +14,7 @@ from proxy.message.framing import CHUNKED, UNTIL_CLOSE, Framing, Length
 from proxy.storage.backends.base import Value
 from proxy.storage.responses import NoResponses
 from tests.exchange.making import EARLIER, Bench, Clock, Coming, Gate, coming, request, settled, whole
-from tests.exchange.remotes import Counting, Unreachable, remote
+from tests.exchange.remotes import Counting, Unreachable, pages_of, remote
 
 FRESH, TAG, TAG_B = "cache-control: max-age=60", 'etag: "a"', 'etag: "b"'
 BODY = b"".join(b"%03d " % number for number in range(25))
@@ -289,7 +289,7 @@ async def test_a_write_while_it_is_looked_up_what_is_stored_keeps_the_part_out()
     backend.gate.set_result(None)
     backend.gate = None
     await settled()
-    assert not backend.pages
+    assert not pages_of(backend)
 
 
 @pytest.mark.rfc(9111, "4.4")
@@ -311,7 +311,7 @@ async def test_a_write_while_it_is_looked_up_what_is_stored_keeps_the_freshened_
     backend.gate.set_result(None)
     backend.gate = None
     await settled()
-    assert not backend.pages
+    assert not pages_of(backend)
 
 
 async def test_without_a_place_to_store_parts_pass() -> None:
@@ -332,7 +332,7 @@ async def test_a_storage_that_fails_between_keeps_nothing() -> None:
     gate.open(part(0, 9))
     await settled()
     assert client.is_whole
-    assert not backend.pages
+    assert not pages_of(backend)
 
 
 # Stale.

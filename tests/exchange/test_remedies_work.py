@@ -45,6 +45,14 @@ ROWS = {
     "file-behind-a-session": Row(
         "/static/a.css", [TAG, CSS], [[], SESSION], "cookie", "routes[].cache_control", PUBLIC
     ),
+    "file-behind-a-session-with-the-lifetime-of-files": Row(
+        "/static/a.css",
+        [TAG, CSS],
+        [[], SESSION],
+        "cookie",
+        "routes[].cache_control",
+        {"routes": [{"match": "/static/*", "cache_control": {"public": True}}]},
+    ),
     "script-behind-a-session": Row(
         "/static/a.js", [TAG, "content-type: application/javascript"], [SESSION, ANOTHER], "cookie",
         "routes[].cache_control", PUBLIC,

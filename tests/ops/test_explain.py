@@ -19,6 +19,9 @@ from proxy.ops.catalogue import CACHE_WORDS
 from proxy.ops.explain import explain
 from proxy.ops.explain_page import explain_pages
 from proxy.policy.decisions import Detail
+from proxy.policy.default_lifetime import HealthChecks, MediaTypes
+from proxy.policy.identity import IdentityFields
+from proxy.policy.key import Distinctions
 from proxy.questions import answering, explain_as_browsers
 from proxy.worker import Worker
 from tests.exchange.making import Bench, request, whole
@@ -308,12 +311,22 @@ async def test_no_cookie_of_another_visitor_is_named(answer: list[str], lines: l
         pytest.param(["cookie: own=1"], "cookie: sid=1", "cookie", id="cookie-of-both"),
         pytest.param([], "authorization: x", "uri-miss", id="credentials-of-another"),
         pytest.param(["authorization: y"], "authorization: x", "authorization", id="credentials-of-both"),
+        pytest.param([], "x-api-key: x", "uri-miss", id="key-of-another"),
+        pytest.param(["x-api-key: y"], "x-api-key: x", "identity", id="key-of-both"),
+        pytest.param(["cookie: own=1"], "x-api-key: x", "uri-miss", id="cookie-beside-the-key-of-another"),
+        pytest.param([], "user-agent: kube-probe/1.30", "uri-miss", id="probe-of-another"),
+        pytest.param(["user-agent: kube-probe/1"], "user-agent: kube-probe/1", "health-check", id="probe-of-both"),
         pytest.param([], "cache-control: no-store", "uri-miss", id="wish-of-another"),
         pytest.param(["cache-control: no-store"], "cache-control: no-store", "request-no-store", id="wish-of-both"),
     ],
 )
 async def test_what_another_visitor_sent_is_no_reason_for_this_one(asked: list[str], other: str, reason: str) -> None:
-    bench = Bench(whole())
+    bench = Bench(
+        whole("content-type: text/html"),
+        distinctions=Distinctions(("_ga",), identity=IdentityFields(("x-api-key",))),
+        page_types=MediaTypes(("text/html",)),
+        health_checks=HealthChecks((), ("kube-probe*",)),
+    )
     await bench.get("/page", other)
     assert (await explained(bench, "/page", *asked))["remedy"]["reason"] == reason
 

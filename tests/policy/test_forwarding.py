@@ -7,17 +7,19 @@ from typing import Any
 import pytest
 
 from proxy.message.heads import Request
+from proxy.policy.field_rules import KNOWN
+from proxy.policy.forwarded import scheme_said
 from proxy.policy.forwarding import (
     PRECONDITIONS,
     end_to_end,
-    is_about_forwarding,
     request_fields,
     request_head,
     response_fields,
-    trusted_scheme,
 )
+from proxy.policy.known_fields import FieldKind
 from tests.policy.making import fields, request
 
+OF_PROXIES = {FieldKind.PROXY, FieldKind.PROXY_CLIENT, FieldKind.SPELLED}
 OURS = {b"via", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"}
 
 
@@ -98,7 +100,7 @@ def test_without_names_what_else_stays_behind() -> None:
     ],
 )
 def test_what_only_a_trusted_proxy_may_say(name: str) -> None:
-    assert is_about_forwarding(name.lower().encode())
+    assert KNOWN.kind(name.lower().encode()) in OF_PROXIES
     for method in (b"GET", b"POST"):
         assert sent(f"{name}: evil", method=method) == []
         assert sent(f"{name}: x", method=method, trusted=True) == [f"{name}: x"]
@@ -125,7 +127,7 @@ def test_a_method_override_cannot_make_a_get_something_else(name: str) -> None:
 
 def test_ordinary_names_are_not_about_forwarding() -> None:
     for name in (b"host", b"x-forward", b"x-requested-with", b"accept", b"x_csrf_token"):
-        assert not is_about_forwarding(name)
+        assert KNOWN.kind(name) not in OF_PROXIES
 
 
 @pytest.mark.rfc(9110, "7.6.3")
@@ -233,4 +235,4 @@ def test_response_fields() -> None:
     ],
 )
 def test_trusted_scheme(lines: list[str], expected: bytes | None) -> None:
-    assert trusted_scheme(fields(*lines)) == expected
+    assert scheme_said(fields(*lines)) == expected

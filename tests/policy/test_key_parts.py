@@ -50,7 +50,10 @@ def test_the_prefix_of_cache_and_site() -> None:
 
 def test_a_host_in_another_spelling() -> None:
     found = parts(request("host: Site.Test:80"))
-    assert (found["host"].kept, found["host"].why) == ("site.test", "in lower case, without the default port")
+    assert (found["host"].kept, found["host"].why) == (
+        "site.test",
+        "in lower case, without the default port and the dot at the end",
+    )
 
 
 def test_without_a_query_there_is_none() -> None:
@@ -95,6 +98,34 @@ def test_what_a_trusted_proxy_says_counts() -> None:
 
 def test_a_trusted_proxy_that_says_nothing() -> None:
     assert "forwarded fields" not in parts(request(trusted=True))
+
+
+def test_what_the_application_does_not_get() -> None:
+    found = parts(request("x_lang: de", "cf-ipcountry: DE", "proxy: x", "x-forwarded-host: evil.test", "x-other: 1"))
+    assert found["withheld fields"].ignored == ("X_Lang", "Cf-Ipcountry", "Proxy")
+    assert "`request_fields`" in found["withheld fields"].why
+    assert found["forwarded fields"].ignored == ("X-Forwarded-Host",)
+    assert found["other fields"].ignored == ("X-Other",)
+
+
+def test_what_a_page_framework_asks_by_counts() -> None:
+    found = parts(request("hx-request: true", "x-requested-with: XMLHttpRequest"))["fields"]
+    assert found.kept == "Hx-Request: true; X-Requested-With: XMLHttpRequest"
+    assert found.ignored == ()
+
+
+def test_what_networks_in_front_say_counts_where_they_are_trusted() -> None:
+    asked = request("cf-ipcountry: DE", "cf-connecting-ip: 192.0.2.9", "x_forwarded_host: a", trusted=True)
+    found = parts(asked)
+    assert found["forwarded fields"].kept == "Cf-Ipcountry: DE"
+    assert found["forwarded fields"].ignored == ("Cf-Connecting-Ip",)
+    assert found["withheld fields"].ignored == ("X_Forwarded_Host",)
+
+
+@pytest.mark.parametrize("line", ["forwarded: for=1;proto=https", "x-forwarded-ssl: on"])
+def test_which_field_says_the_scheme(line: str) -> None:
+    found = parts(request(line, trusted=True, scheme=b"https"))["scheme"]
+    assert found.why.lower() == f"as a trusted proxy says in {line.partition(':')[0]}"
 
 
 def test_cookies_that_the_response_varies_by() -> None:

@@ -62,9 +62,11 @@ def asgi_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def django_proxy_port(django_port: int) -> Iterator[int]:
-    """A proxy with its defaults before the Django site."""
-    process, port = start_proxy(f"http://127.0.0.1:{django_port}")
+def django_proxy_port(django_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A proxy before the Django site, with the lifetime of its settings."""
+    file = tmp_path_factory.mktemp("django") / "site.yaml"
+    file.write_text("CACHE_MIDDLEWARE_SECONDS: 600\n")
+    process, port = start_proxy(f"http://127.0.0.1:{django_port}", "--config", str(file))
     yield port
     process.stop()
 

@@ -15,6 +15,7 @@ from tests.system.processes import Process
 from tests.system.scripted import Script, Wire, get, listening, request, response, run_proxy
 
 NO_STORE = b"Cache-Control: no-store"
+FRESH = b"Cache-Control: max-age=600"
 MIB = 1024 * 1024
 HASTY = {
     "timeouts": {"header": "1s", "body": "1s", "idle": "1s", "write": "1s"},
@@ -166,7 +167,7 @@ class TestConnections:
     def test_nothing_behind_the_last_request_is_carried_out(self, hasty: Script, target: bytes) -> None:
         after = request(b"POST", b"/smuggled", b"Content-Length: 0")
         client = hasty.client(get(target, b"Connection: close") + after)
-        hasty.accept(target).send(response(body=b"last"))
+        hasty.accept(target).send(response(FRESH, body=b"last"))
         assert client.response() == (200, b"last")
         assert client.rest() == b""
         # The same when it needs no origin, for it is stored now.
@@ -187,7 +188,7 @@ class TestConnections:
     @pytest.mark.rfc(9112, "9.3")
     def test_http_1_0_with_keep_alive(self, hasty: Script, target: bytes) -> None:
         client = hasty.client(get(target, b"Connection: keep-alive", version=b"HTTP/1.0"))
-        hasty.accept(target).send(response(body=b"x"))
+        hasty.accept(target).send(response(FRESH, body=b"x"))
         for _ in range(3):
             assert client.response() == (200, b"x")
             assert b"Connection: keep-alive\r\n" in client.head

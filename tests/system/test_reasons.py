@@ -26,6 +26,7 @@ from tests.system.scripted import Script, Wire, listening, request, response
 
 FRESH = b"Cache-Control: max-age=60"
 TAG = b'ETag: "a"'
+PAGE = b"Content-Type: text/html"
 OLD = b"Age: 100"
 """With it a response is stale as it comes."""
 BODY = b"0123456789"
@@ -69,8 +70,10 @@ DETAILS: dict[Detail, Row] = {
     Detail.UPGRADE: Row([b"Connection: upgrade", b"Upgrade: websocket"], answer(FRESH)),
     Detail.PRECONDITION: Row([b'If-Match: "a"'], answer(FRESH)),
     Detail.REQUEST_BODY: Row([b"Content-Length: 1"], answer(FRESH), content=b"x"),
-    Detail.COOKIE: Row([b"Cookie: sid=1"], answer()),
+    Detail.COOKIE: Row([b"Cookie: sid=1"], answer(PAGE)),
     Detail.AUTHORIZATION: Row([b"Authorization: Basic x"], answer(FRESH)),
+    Detail.IDENTITY: Row([b"X-Api-Key: 1"], answer(FRESH)),
+    Detail.HEALTH_CHECK: Row([b"User-Agent: kube-probe/1.31"], answer(PAGE)),
     Detail.REQUEST_NO_CACHE: Row([b"Cache-Control: no-cache"], answer(FRESH), answer(FRESH)),
     Detail.REQUEST_NO_STORE: Row([b"Cache-Control: no-store"], answer(FRESH)),
     Detail.REQUEST_MAX_AGE: Row([b"Cache-Control: max-age=5"], answer(FRESH, b"Age: 10"), answer(FRESH, b"Age: 10")),
@@ -83,6 +86,10 @@ DETAILS: dict[Detail, Row] = {
     Detail.EVENT_STREAM: Row(answer=answer(b"Content-Type: text/event-stream")),
     Detail.VARY_STAR: Row(answer=answer(b"Vary: *")),
     Detail.SET_COOKIE: Row(answer=answer(b"Set-Cookie: csrftoken=1")),
+    Detail.UNTRUSTED_PROXY: Row(
+        [b"X-Forwarded-Proto: https"],
+        answer(FRESH, b"Location: https://site.test/plain/untrusted-proxy", status=b"301 Moved Permanently"),
+    ),
     Detail.STATUS: Row(answer=answer(status=b"304 Not Modified", body=None)),
     Detail.PARTIAL_CONTENT: Row([b"Range: bytes=0-9"], answer(status=b"206 Partial Content")),
     Detail.NO_FRESHNESS: Row(answer=answer(status=b"404 Not Found")),

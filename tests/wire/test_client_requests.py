@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.downstream.trust import is_trusted, networks_of
 from proxy.message.fields import Fields
 from proxy.message.heads import Response
 from tests.transports import deliveries
@@ -242,3 +243,47 @@ def test_each_request_has_its_own_body() -> None:
     talk([request(b"POST / HTTP/1.1", b"Content-Length: 1", body=b"x") + NEXT], on_whole=note)
     assert bodies[0] is not None
     assert bodies[1] is None
+
+
+@pytest.mark.rfc(9112, "3.3")
+@pytest.mark.rfc(9110, "7.4")
+@pytest.mark.parametrize(
+    ("network", "target", "lines", "scheme"),
+    [
+        pytest.param("", b"https://site.test/", [], None, id="https-by-http"),
+        pytest.param("", b"HTTPS://site.test/", [], None, id="without-case"),
+        pytest.param("", b"https://site.test/", [b"X-Forwarded-Proto: https"], None, id="anybody-says-so"),
+        pytest.param("", b"http://site.test/", [b"X-Forwarded-Proto: https"], b"http", id="nobody-is-believed"),
+        pytest.param("192.0.2.0/24", b"https://site.test/", [], None, id="a-trusted-proxy-says-nothing"),
+        pytest.param("192.0.2.0/24", b"https://site.test/", [b"X-Forwarded-Proto: http"], None, id="it-says-http"),
+        pytest.param("192.0.2.0/24", b"https://site.test/", [b"X-Forwarded-Proto: https"], b"https", id="it-says-so"),
+        pytest.param("192.0.2.0/24", b"https://site.test:443/", [b"Forwarded: proto=https"], b"https", id="forwarded"),
+        pytest.param("192.0.2.0/24", b"http://site.test/", [b"X-Forwarded-Proto: https"], b"https", id="its-word"),
+        pytest.param("192.0.2.0/24", b"http://site.test/", [b"X-Forwarded-Ssl: on"], b"https", id="ssl"),
+    ],
+)
+def test_a_target_does_not_say_https_by_itself(
+    network: str, target: bytes, lines: list[bytes], scheme: bytes | None
+) -> None:
+    talking = talk([request(b"GET %b HTTP/1.1" % target, *lines)], trusted=network)
+    if scheme is None:
+        assert not talking.asked
+        assert talking.sent.startswith(b"HTTP/1.1 400 ")
+    else:
+        assert [asked.request.scheme for asked in talking.asked] == [scheme]
+        assert talking.asked[0].request.host == b"site.test"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "expected"),
+    [
+        pytest.param(["unix"], "", True, id="unix"),
+        pytest.param(["192.0.2.0/24", "unix"], "", True, id="among-others"),
+        pytest.param(["192.0.2.0/24"], "", False, id="not-unix"),
+        pytest.param(["0.0.0.0/0", "::/0"], "", False, id="everybody-with-an-address"),
+        pytest.param(["unix"], "192.0.2.7", False, id="an-address"),
+        pytest.param([], "", False, id="nobody"),
+    ],
+)
+def test_a_peer_on_a_unix_socket_is_trusted_by_name(trusted: list[str], peer: str, expected: bool) -> None:
+    assert is_trusted(peer, networks_of(trusted)) is expected
