@@ -207,13 +207,18 @@ class HeuristicConfig:
     most: Seconds = Seconds(86400)
 
 
-class Framework(StrEnum):
-    """Frameworks whose answers beside a page, and whose fields of responses, are known."""
+class PageData(StrEnum):
+    """Frameworks that serve the data of a page under a URL beside that of the page."""
 
     REACT_ROUTER = "react-router"
-    NEXTJS = "nextjs"
     NUXT = "nuxt"
     SVELTEKIT = "sveltekit"
+
+
+class StaleMarks(StrEnum):
+    """Frameworks that say in a field that a response is stale already."""
+
+    NEXTJS = "nextjs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +245,7 @@ class FieldLifetimeConfig:
 class ResponseLifetimesConfig:
     """Fields of responses that make their lifetimes shorter, whatever Cache-Control says."""
 
-    preset: tuple[Framework, ...] = (Framework.NEXTJS,)
+    preset: tuple[StaleMarks, ...] = (StaleMarks.NEXTJS,)
     rules: tuple[FieldLifetimeConfig, ...] = ()
 
 
@@ -456,7 +461,7 @@ class Config:
     """Media types that are kept for ten minutes where nobody states a lifetime; ``usual`` is pages and their files."""
     health_checks: HealthCheckConfig = field(default_factory=HealthCheckConfig)
     response_lifetimes: ResponseLifetimesConfig = field(default_factory=ResponseLifetimesConfig)
-    invalidate_also: tuple[Framework, ...] = tuple(Framework)
+    invalidate_also: tuple[PageData, ...] = tuple(PageData)
     """Frameworks whose answers beside a page become stale with the page, and it with them."""
     stale_while_revalidate_without_value: Seconds = Seconds(0)
     """What ``stale-while-revalidate`` without a number means; with Nuxt it means for ever."""

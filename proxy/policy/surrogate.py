@@ -46,7 +46,7 @@ NO_WORD = SurrogateWord(None, frozenset())
 
 
 def surrogate_word(fields: Fields, now: UnixTime) -> SurrogateWord:
-    """Return the shortest lifetime that these fields give; what cannot be read is 0, as a date that cannot (§4.2.1)."""
+    """Return the shortest lifetime that these fields give; what cannot be read is 0 (RFC 9111 §4.2.1)."""
     if READERS.keys().isdisjoint(fields.index):
         return NO_WORD
     said = {}

@@ -26,7 +26,7 @@ from proxy.policy.told import site_fields, without_lifetime
 #: RFC 5861 §4
 _ERRORS = frozenset({500, 502, 503, 504})
 
-#: RFC 9110 §15.5.5, §15.5.11
+#: Not found, and gone: errors of the client's, and answers all the same.
 _ABSENT = frozenset({404, 410})
 
 #: RFC 9111 §3.2: fields of a 304 that say nothing about the stored body, which stays as it is.

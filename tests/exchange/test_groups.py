@@ -214,3 +214,20 @@ async def test_pages_of_every_cache_of_a_site_are_in_its_groups(tmp_path: Path) 
 
 def test_where_nothing_is_stored_nothing_is_in_groups() -> None:
     NoResponses().invalidate_group(PrimaryKey(b"group"), UnixTime(0))
+
+
+@pytest.mark.rfc(9111, "4.4")
+@pytest.mark.parametrize("lines", [[], ["rsc: 1"]])
+async def test_a_write_reaches_the_data_of_a_page_whatever_their_query(lines: list[str]) -> None:
+    """Next.js 16.4 asks for the data of ``/todo`` under ``/todo?_rsc=`` and a value that differs each time."""
+    fresh = "cache-control: max-age=60"
+    bench = Bench(*(whole(fresh) for _ in range(3)), whole(fresh), *(whole(fresh) for _ in range(2)))
+    targets = ("/todo?_rsc=1", "/todo?a=b&_rsc=2", "/other?_rsc=1")
+    for target in targets:
+        await bench.get(target, *lines)
+        assert (await bench.get(target, *lines)).cache_status.startswith("hit")
+    bench.clock.turn(1)
+    await bench.ask(request("/todo", method="POST"))
+    bench.clock.turn(1)
+    answers = [(await bench.get(target, *lines)).cache_status.partition(";")[0] for target in targets]
+    assert answers == ["fwd=uri-miss", "fwd=uri-miss", "hit"]

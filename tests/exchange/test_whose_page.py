@@ -259,6 +259,7 @@ async def test_an_error_is_not_answered_with_anothers_page(storage: str) -> None
     assert (await bench.get("/page", KNOWN["cookie"])).status == 504
 
 
+@pytest.mark.rfc(9110, "8.4.1")
 @pytest.mark.rfc(9110, "12.5.3")
 @pytest.mark.parametrize(
     ("accepts", "shares"),

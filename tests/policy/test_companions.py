@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Framework
+from proxy.config.model import PageData
 from proxy.policy.companions import companions
 from proxy.policy.invalidation import invalidated
 from proxy.sites import COMPANIONS
 from tests.policy.making import request, response
 
-EVERY = tuple(kind for framework in Framework for kind in COMPANIONS.get(framework, ()))
+EVERY = tuple(kind for data in PageData for kind in COMPANIONS.get(data, ()))
 
 
 @pytest.mark.parametrize(
