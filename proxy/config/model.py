@@ -84,6 +84,8 @@ class ClientTimeouts:
     """Between two requests on one connection."""
     write: Seconds = Seconds(60)
     """Without taking any byte of what we are sending."""
+    linger: Seconds = Seconds(30)
+    """For the rest of a request that was answered without it to be read and dropped."""
     drain: Seconds = Seconds(30)
     """For what is running to finish after SIGTERM or SIGINT."""
 
@@ -97,6 +99,8 @@ class Limits:
     target: Bytes = Bytes(16 * KIB)
     body: Bytes = Bytes(1 * GIB)
     """Of a request."""
+    unwanted_body: Bytes = Bytes(1 * GIB)
+    """Read and dropped of a request body after the answer to it, so that a client that sends all first reads that."""
     connections: int = 10000
     """Of clients, for each worker."""
     stored_body: Bytes = Bytes(32 * MIB)
@@ -118,11 +122,22 @@ class UpstreamTimeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamLimits:
+    """How much the origin may say before the body of a response."""
+
+    header_bytes: Bytes = Bytes(256 * KIB)
+    headers: int = 500
+    interim: int = 16
+    """Responses before the final one, such as ``103 Early Hints``."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamConfig:
     """The origin: ``http://host:port``, ``https://host`` or ``unix:/path``."""
 
     url: str
     timeouts: UpstreamTimeouts = field(default_factory=UpstreamTimeouts)
+    limits: UpstreamLimits = field(default_factory=UpstreamLimits)
     max_idle: int = 64
     """Unused connections kept for the next requests."""
     resolve_every: Seconds = Seconds(30)
@@ -452,6 +467,8 @@ class Config:
     """What ``stale-while-revalidate`` without a number means; with Nuxt it means for ever."""
     downstream_tags: bool = False
     """Pass ``Surrogate-Key``, ``Cache-Tag``, ``xkey`` and ``X-Cache-Tags`` on to clients."""
+    upgrades: tuple[str, ...] = ("websocket",)
+    """Protocols that clients may switch to; an ``Upgrade`` to another is not passed on (RFC 9110 §7.8)."""
     targeted: tuple[str, ...] = ("CDN-Cache-Control",)
     """Fields that count in place of ``Cache-Control`` and ``Expires``, the most applicable first (RFC 9213)."""
     heuristic: HeuristicConfig = field(default_factory=HeuristicConfig)

@@ -22,7 +22,7 @@ from proxy.exchange.passing import head_of, unstored, unstored_fields
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing, sent
 from proxy.exchange.site import Sites
-from proxy.exchange.tunnel import Tunnel
+from proxy.exchange.tunnel import Tunnel, upgrade_fields
 from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
@@ -292,6 +292,7 @@ class Fetcher:
         """Answer for an origin that failed: with what may stand in for it, else with the failure."""
         now = self._clock()
         outcome.forward_status = status
+        outcome.cause = str(error)
         if fallback is not None and may_stand_in(exchange.request, fallback, now, exchange.route.rules):
             outcome.detail = Detail.STALE_IF_ERROR
             outcome.ttl = int(fallback.terms.lifetime - fallback.terms.age(now))
@@ -387,8 +388,9 @@ class Fetcher:
             return
         outcome = job.outcome()
         outcome.forward_status = 101
-        upgrade = [(b"Connection", b"Upgrade"), (b"Upgrade", answer.response.fields.get(b"upgrade") or b"")]
-        head = head_of(answer.response, [*response_fields(answer.response.fields, answer.response.minor), *upgrade])
+        fields = answer.response.fields
+        upgrade = upgrade_fields(fields, fields.get(b"upgrade") or b"")
+        head = head_of(answer.response, [*response_fields(fields, answer.response.minor), *upgrade])
         tunnel = Tunnel(
             exchange.client, answer.body, answer.tunnel, lambda size: self._replies.count(exchange, 101, outcome, size)
         )
