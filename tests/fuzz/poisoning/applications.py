@@ -63,6 +63,8 @@ class Sight:
     """The addresses of clients: everybody's are the same, where nobody can say another."""
     identities: bool = True
     """Fields that say who asks, beside Authorization."""
+    analytics: bool = True
+    """Cookies of analytics, which are ignored: what comes of them is not in the key."""
 
 
 Application = Callable[[Raw, Sight], Reply]
@@ -160,7 +162,7 @@ def _seen(page: Page, server: Mapping[str, str], cookies: Pairs, path: str, sigh
         elif READ.fullmatch(key) and (sight.clients or not key.endswith(_ABOUT_CLIENTS)) and value != "0":
             page[f"read.{key}"] = value
     # Of those that nobody is known by, as they are: another that a page shows without Vary is its own fault.
-    known = _cookies(server.get("HTTP_COOKIE", ""), str)
+    known = _cookies(server.get("HTTP_COOKIE", ""), str) if sight.analytics else []
     page["cookies.analytics"] = [pair for pair in known if pair[0] in _ANALYTICS]
     if path.startswith(VARIED):
         page["cookies.all"] = cookies
