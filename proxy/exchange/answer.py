@@ -360,7 +360,8 @@ class Driver:
             job.completing = None
             job.key = key
             return None
-        job.whole = job.validating is not None or not self._is_the_origins(job, key)
+        is_plain = not exchange.asked.no_store and not has_preconditions(request)
+        job.whole = is_plain or job.validating is not None or not self._is_the_origins(job, key)
         if exchange.asked.no_store or not exchange.collapse or not job.whole:
             job.key = None if exchange.asked.no_store else key
             return None
@@ -371,7 +372,7 @@ class Driver:
         exchange = job.exchange
         if exchange.asked.no_store:
             return True
-        if not has_preconditions(exchange.request) or self._flights.find(key) is not None:
+        if self._flights.find(key) is not None:
             return False
         return exchange.storage_failed or not exchange.route.responses.accepts(exchange.primary)
 

@@ -24,7 +24,7 @@ def ask_of(job: Job) -> Ask:
     exchange = job.exchange
     request = exchange.request
     is_storable = bool(exchange.primary) and not exchange.asked.no_store
-    fields = _fields(exchange, _left_out(job), is_storable=is_storable)
+    fields = _fields(exchange, PRECONDITIONS if job.whole else _left_out(job), is_storable=is_storable)
     if job.validating is not None:
         fields += validating_fields(job.validating)
     if job.offered:
@@ -75,7 +75,5 @@ def _target(request: Request) -> bytes:
 
 def _left_out(job: Job) -> frozenset[bytes]:
     """Return the conditions of the client that the origin is not told of, for ours stand in their place."""
-    if job.whole:
-        return PRECONDITIONS
     # A part is validated with the range that it answers.
     return _NOTHING if job.validating is None else PRECONDITIONS - {b"range"}

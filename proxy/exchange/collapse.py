@@ -25,7 +25,7 @@ _REMEMBERED_FOR = 120.0
 _REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
     """The response is being stored; whoever it may be reused for reads along."""
 

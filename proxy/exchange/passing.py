@@ -14,7 +14,7 @@ from proxy.policy.forwarding import response_fields
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse, Terms
 from proxy.policy.storing import FOR_CACHES, decide_storing, hidden_fields, without
-from proxy.policy.told import says_spent, site_fields, spent_fields
+from proxy.policy.told import site_fields, spent_fields
 
 
 def head_of(response: Response, fields: list[RawField]) -> bytes:
@@ -42,8 +42,10 @@ def unstored_fields(exchange: Exchange, response: Response, times: tuple[UnixTim
         storing = decide_storing(replace(request, method=b"GET"), exchange.asked, response, times, rules)
         if isinstance(storing, Store):
             return site_fields(fields, storing.terms, rules, response.status)
-    is_read = request.method in (b"GET", b"HEAD")
-    return spent_fields(fields, response, rules, now) if is_read and says_spent(rules) else fields
+    if rules.site_lifetime and rules.cache_page is None and not rules.varied_cookies:
+        # Nothing is to be written, as nearly always.
+        return fields
+    return spent_fields(fields, response, rules, now) if request.method in (b"GET", b"HEAD") else fields
 
 
 def length_line(body: bytes) -> bytes:

@@ -37,11 +37,6 @@ def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 2
     return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime))
 
 
-def says_spent(rules: Rules) -> bool:
-    """Tell whether ``spent_fields`` may write anything."""
-    return bool(rules.varied_cookies) or rules.cache_page is not None or (not rules.site_lifetime)
-
-
 def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: UnixTime) -> list[RawField]:
     """Return the fields of an answer to GET that is not stored, with what the operator decided written into them.
 
