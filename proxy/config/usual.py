@@ -24,7 +24,8 @@ IDENTITY_FIELDS: Sequence[str] = (
       "*userinfo*", "oidc-*", "x-oidc-*", "saml-*", "x-saml-*", "mellon-*", "shib-*", "ajp-shib-*", "x-shib-*",
       "eppn", "x-eppn", "persistent-id", "iv-*", "sm-*", "smuser", "x-sso-*", "sso-*", "ct-remote-user", "osso-*",
       "oam-*", "x-ms-client-principal*", "x-amzn-oidc-*", "x-goog-iap-*", "x-goog-authenticated-user-*",
-      "cf-access-*", "tailscale-user-*", "x-sandstorm-*", "x-teleport-*", "x-sentry-auth"),
+      "cf-access-*", "tailscale-user-*", "x-sandstorm-*", "x-teleport-*", "x-sentry-auth",
+      "x-wcpay-*"),
     # Users, accounts and tenants.
     *("user", "user-id", "user-name", "user-email", "userid", "username", "x-user", "x-user-id", "x-user-name",
       "x-user-email", "x-user-info", "x-user-role*", "x-user-group*", "x-userid", "x-username",

@@ -99,6 +99,7 @@ _EDGES = (
     "x-nuxt-error x-react-router-spa-mode x-react-router-prerender-data x-astro-path x-astro-locals "
     # The scheme: CDNs, IIS with ARR, App Engine, WebLogic.
     "cf-visitor cloudfront-forwarded-proto x-arr-ssl x-appengine-https x-https x-ssl x-proto x-forwarded wl-proxy-ssl "
+    "https fastly-ssl x-fastly-ssl x-rewrite-uri x-ms-original-url "
     "x-client-scheme x-client-proto forwarded-proto forwarded-scheme x-original-proto x-original-scheme "
     # The host: Drupal, Magento, WordPress behind proxies, Joomla.
     "x-http-host-override x-http-host x-backend-host x-original-http-host x-proxy-host forwarded-host x-override-host "
