@@ -48,26 +48,48 @@ PAGE_TYPES = (
 
 #: Kubernetes, Docker, load balancers and frameworks (Rails, Spring, MLflow, Prometheus, Dockerflow, nginx, Apache).
 HEALTH_PATHS = (
-    *("/health", "/health/*", "/healthz", "/healthz/*", "/health-check", "/health_check", "/healthcheck"),
-    *("/healthcheck/*", "/*/health", "/*/healthz", "/_health", "/_healthz", "/-/healthy", "/-/ready", "/-/live"),
-    *("/livez", "/livez/*", "/readyz", "/readyz/*", "/startupz", "/live", "/ready", "/liveness", "/readiness"),
-    *("/alive", "/heartbeat", "/__heartbeat__", "/__lbheartbeat__", "/ping", "/*/ping", "/up", "/status", "/*/status"),
-    *("/actuator/health*", "/nginx_status", "/stub_status", "/server-status", "/metrics", "/*/metrics"),
+    *("/health", "/health/*", "/health.*", "/healthz", "/healthz/*", "/health-check*", "/health_check*"),
+    *("/healthcheck*", "/*/health", "/*/healthz", "/*/healthcheck", "/*/health-check", "/*/health/*", "/_health"),
+    *("/_healthz", "/-/healthy", "/-/health", "/-/ready", "/-/readiness", "/-/live", "/-/liveness", "/ht", "/hc"),
+    *("/livez", "/livez/*", "/*/livez", "/readyz", "/readyz/*", "/*/readyz", "/startupz", "/live", "/ready"),
+    *("/liveness", "/readiness", "/*/liveness", "/*/readiness", "/alive", "/isalive", "/is-alive", "/is_alive"),
+    *("/heartbeat", "/*/heartbeat", "/__heartbeat__", "/__lbheartbeat__", "/ping", "/*/ping", "/up", "/status"),
+    *("/*/status", "/actuator/*", "/nginx_status", "/nginx-health", "/stub_status", "/server-status"),
+    *("/fpm-ping", "/fpm-status", "/lbcheck", "/lb-check", "/lb_check", "/haproxy", "/watchman"),
+    *("/metrics", "/*/metrics"),
 )
 
 #: How the User-Agent of programs begins that ask whether an application is well.
 HEALTH_AGENTS = (
-    *("kube-probe/*", "ELB-HealthChecker/*", "GoogleHC/*", "GoogleStackdriverMonitoring-UptimeChecks*"),
-    *("Amazon-Route53-Health-Check-Service*", "Edge Health Probe*", "Load Balancer Agent*"),
+    *("kube-probe/*", "ELB-HealthChecker/*", "GoogleHC/*", "GoogleStackdriverMonitoring*", "*Health*Check*"),
     *(
-        "Consul Health Check*",
+        "Edge Health Probe*",
+        "Load Balancer Agent*",
         "Envoy/HC*",
-        "HealthCheck*",
-        "Health-Check*",
-        "DigitalOcean*Probe*",
-        "Blackbox Exporter/*",
+        "DigitalOcean*",
+        "Blackbox*Exporter/*",
+        "Prometheus/*",
     ),
-    *("Prometheus/*", "Uptime-Kuma/*", "*UptimeRobot/*", "*Pingdom*", "*StatusCake*", "check_http/*", "*Site24x7*"),
+    *("Cloudflare-Traffic-Manager*", "Azure Traffic Manager*", "AlwaysOn", "Uptime-Kuma/*", "*UptimeRobot*"),
+    *(
+        "*Pingdom*",
+        "*StatusCake*",
+        "*Site24x7*",
+        "*Better*Uptime*",
+        "*Better*Stack*",
+        "*Datadog*Synthetics*",
+        "NodePing*",
+    ),
+    *(
+        "updown.io*",
+        "HetrixTools*",
+        "*Checkly*",
+        "Freshping*",
+        "check_http*",
+        "monitoring-plugins*",
+        "Zabbix*",
+        "Monit/*",
+    ),
 )
 
 

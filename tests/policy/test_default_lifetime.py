@@ -68,6 +68,8 @@ def test_a_list_of_ones_own() -> None:
             "/readyz?verbose",
         ),
         *("/up", "/ping", "/-/healthy", "/actuator/health/liveness", "/__heartbeat__", "/%68ealth", "/metrics"),
+        # django-health-check, Quarkus, .NET, php-fpm
+        *("/ht/", "/hc", "/health.html", "/HEALTH", "/up/", "/api/health/db", "/q/health/live", "/healthcheck.php"),
     ],
 )
 def test_what_a_health_check_asks_for_has_none(target: str) -> None:
@@ -86,6 +88,7 @@ def test_pages_that_are_no_health_checks(target: str) -> None:
     [
         *("kube-probe/1.31", "ELB-HealthChecker/2.0", "GoogleHC/1.0", "Consul Health Check", "Envoy/HC"),
         *("Amazon-Route53-Health-Check-Service (ref x)", "Mozilla/5.0+(compatible; UptimeRobot/2.0; x)", "x" * 300),
+        *("Cloudflare-Healthchecks/1.0 (+x)", "Better Uptime Bot", "Datadog/Synthetics", "check_http/v2.3", "AlwaysOn"),
     ],
 )
 def test_who_checks_health(agent: str) -> None:
