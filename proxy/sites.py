@@ -49,7 +49,10 @@ from proxy.upstream.client import Origin
 #: and 3. Those of Next.js have the URL of the page, and another query.
 COMPANIONS: Mapping[PageData, tuple[Companion, ...]] = {
     PageData.REACT_ROUTER: (Companion(b".data", (b"/_root.data", b"/_.data")),),
-    PageData.SVELTEKIT: (Companion(b"/__data.json", (b"/__data.json",)),),
+    PageData.SVELTEKIT: (
+        Companion(b"/__data.json", (b"/__data.json",)),
+        Companion(b"__data.json", ending=b".html"),
+    ),
     PageData.NUXT: (Companion(b"/_payload.json", (b"/_payload.json",)),),
 }
 

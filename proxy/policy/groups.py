@@ -7,6 +7,7 @@ those in it, and never brings back what was invalid.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -21,8 +22,8 @@ _GROUPS = b"cache-groups"
 _INVALIDATION = b"cache-group-invalidation"
 #: No target has it; the key of a response for several URLs has, and each of several keys of one URL.
 _SEVERAL = ord("#")
-#: What Next.js adds to the URL of a page whose data are asked for, each time with another value.
-_PAGE_DATA = b"_rsc="
+#: Data of a page that are asked for with another query each time: Next.js, Remix 2; React Router, SvelteKit, Nuxt.
+_PAGE_DATA = re.compile(rb"[?&](?:_rsc|_data|_routes)=|(?:\.data|__data\.json|/_payload\.js(?:on)?)\?")
 
 
 def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> tuple[PrimaryKey, ...]:
@@ -43,7 +44,7 @@ def may_be_grouped(primary: PrimaryKey, stored: StoredResponse) -> bool:
 
 def _has_kin(primary: PrimaryKey) -> bool:
     """Tell whether a write to its path concerns what lies under a key, whatever else the key is made of."""
-    return _SEVERAL in primary or primary.find(_PAGE_DATA) >= 0
+    return _SEVERAL in primary or (primary.find(b"?") >= 0 and _PAGE_DATA.search(primary) is not None)
 
 
 def group_of_path(request: Request) -> PrimaryKey:
