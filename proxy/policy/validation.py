@@ -16,9 +16,10 @@ from proxy.policy.decisions import AskAgain, Discard, Freshen, PassOn, Replace, 
 from proxy.policy.default_lifetime import is_data
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import end_to_end
+from proxy.policy.identity import unaccounted
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse, Terms
-from proxy.policy.storing import decide_storing, hidden_fields, without
+from proxy.policy.storing import decide_storing, hidden_fields, is_personal, without
 from proxy.policy.surrogate import READERS
 from proxy.policy.tags import tags_of
 from proxy.policy.told import site_fields, without_lifetime
@@ -102,6 +103,10 @@ def _freshen(
     """Give the stored response the fields of the 304 and terms made from both (§3.2, §4.3.4)."""
     if b"set-cookie" in answer.fields and rules.set_cookie is SetCookie.NEVER:
         # The cookie is for this client only; it gets a response of its own, which is not stored.
+        return AskAgain()
+    is_known = unaccounted(request, stored.terms.vary, rules.distinctions) is not None
+    if is_known and is_personal(request, answer, times[1], rules):
+        # A 304 says what the 200 would have said of sharing (RFC 9110 §15.4.5): this one is for one client.
         return AskAgain()
     # What a field said of how old the response was is said anew, or no longer holds.
     marks = frozenset(rules.response_lifetimes)

@@ -115,6 +115,21 @@ async def test_a_304_for_one_freshens_nothing_for_others(storage: str, known: st
     assert client.cache_status.startswith("fwd=stale; fwd-status=304")
 
 
+@pytest.mark.parametrize("vary", ["", "vary: accept"], ids=["plain", "varied"])
+@pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
+@pytest.mark.rfc(9110, "15.4.5")
+async def test_nor_does_one_that_says_nothing_of_its_own(storage: str, known: str, vary: str) -> None:
+    """WordPress 6 sends no Cache-Control with a 304: the fields of one client's copy are not for others."""
+    fresh, more = "cache-control: max-age=60, public", [vary] if vary else []
+    bench = bench_of(storage, whole(TAG, fresh, *more), whole(TAG, "x-mark: alice", status=304))
+    await bench.get("/feed")
+    bench.give(whole(TAG, "cache-control: max-age=0", body=b"of alice"))
+    assert (await bench.get("/feed", known, "cache-control: no-cache")).content == b"of alice"
+    client = await bench.get("/feed")
+    assert client.cache_status.startswith("hit")
+    assert b"x-mark" not in client.fields
+
+
 @pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
 async def test_a_background_refresh_with_somebodys_fields_is_stored_for_nobody(storage: str, known: str) -> None:
     swr = "cache-control: max-age=5, public, stale-while-revalidate=60"
