@@ -362,7 +362,7 @@ class Fetcher:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
         rules = exchange.route.rules
-        if job.fallback is not None and outdates(exchange.request, response, why, rules):
+        if job.fallback is not None and outdates(exchange.request, job.fallback, response, why, rules):
             exchange.route.responses.drop(exchange.primary, exchange.request, job.fallback)
         self._leave_flight(job)
         exchange.client.endless = response.is_event_stream

@@ -19,7 +19,7 @@ from proxy.policy.posting import answers_get
 from proxy.policy.ranges import stated_extent
 from proxy.policy.rules import Rules
 from proxy.policy.said import Said, said
-from proxy.policy.stored import Terms
+from proxy.policy.stored import StoredResponse, Terms
 from proxy.policy.surrogate import READERS
 from proxy.policy.tags import HIDDEN
 
@@ -156,12 +156,14 @@ def _personal(request: Request, response: Response, terms: Terms, words: Said, r
     return None if terms.sharable else unaccounted(request, terms.vary, rules.distinctions)
 
 
-def is_personal(request: Request, response: Response, now: UnixTime, rules: Rules) -> bool:
-    """Tell whether a response is for the client of its request alone, for all we know."""
-    words = said(response.fields, rules.targeted)
-    vary = vary_names(response.fields) or ()
-    if unaccounted(request, vary, rules.distinctions) is None:
+def is_personal(request: Request, stored: StoredResponse, response: Response, now: UnixTime, rules: Rules) -> bool:
+    """Tell whether a response is for a client whom what is stored for others does not tell apart from them.
+
+    What its own Vary says is of no account: it is about other responses.
+    """
+    if unaccounted(request, stored.terms.vary, rules.distinctions) is None:
         return False
+    words = said(response.fields, rules.targeted)
     date = date_value(response.fields, now)
     stated = explicit_lifetime(words.directives, response.fields, date, is_targeted=words.is_targeted)
     no_cache = b"no-cache" in words.directives
@@ -174,14 +176,14 @@ def _why_no_lifetime(request: Request, response: Response, rules: Rules) -> Deta
     return Detail.HEALTH_CHECK if is_page and rules.health_checks.ask(request) else Detail.NO_FRESHNESS
 
 
-def outdates(request: Request, response: Response, why: Detail, rules: Rules) -> bool:
+def outdates(request: Request, stored: StoredResponse, response: Response, why: Detail, rules: Rules) -> bool:
     """Tell whether a response that is discarded shows that the one stored for the same request no longer holds.
 
-    An answer to somebody who is known is about that client, and ends nothing for others.
+    An answer to somebody whom the stored one does not tell apart from others ends nothing for them.
     """
     if why not in _WHOEVER_ASKS or response.status == 304 or response.status >= 500:
         return False
-    return unaccounted(request, vary_names(response.fields) or (), rules.distinctions) is None
+    return unaccounted(request, stored.terms.vary, rules.distinctions) is None
 
 
 FOR_CACHES = HIDDEN.union(READERS)

@@ -349,7 +349,7 @@ class UpstreamConnection(asyncio.Protocol):
             if response is None:
                 return
             answer = self._begin_body(response)
-        except UpstreamGarbage as error:
+        except (UpstreamGarbage, UpstreamClosed) as error:
             self._fail(error)
             return
         self._told = _nobody
@@ -366,6 +366,10 @@ class UpstreamConnection(asyncio.Protocol):
                 self.strayed = self._is_reused and heads.is_first
                 raise
             if response is None or response.status >= 200 or response.status == 101:
+                if response is not None and response.status == 408 and self._is_reused and heads.is_first:
+                    # RFC 9110 §15.5.9: it waited in vain for a request, and ours was on its way.
+                    self.touched = False
+                    raise UpstreamClosed("the origin waited in vain for a request")
                 return response
             self._expect()
             ask.interim(response)

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections import deque
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +16,10 @@ from proxy.config.model import UpstreamConfig
 from proxy.deadlines import Deadlines
 from proxy.departures import Departures
 from proxy.errors import UpstreamTimeout, UpstreamUnreachable
-from proxy.upstream.connection import STRONG_DOUBT, UpstreamConnection
+from proxy.upstream.connection import NO_DOUBT, SLIGHT_DOUBT, STRONG_DOUBT, UpstreamConnection
 
-#: Seconds for which a connection is not used again behind a response that something may follow.
-_SETTLES = 0.25
+#: Seconds for which a connection is not used again behind a response without a body, by what may follow it.
+_SETTLES = {NO_DOUBT: 0.25, SLIGHT_DOUBT: 0.1, STRONG_DOUBT: 0.25}
 #: Seconds for which an origin is not trusted that has sent what belongs to no response.
 _WARY = 600.0
 #: Seconds between two lines of the log about what an origin sends.
@@ -39,8 +39,9 @@ class Pool:
         self._departures = departures
         self._clock = clock
         self._idle: list[UpstreamConnection] = []
-        self._settling: deque[tuple[float, UpstreamConnection]] = deque()
-        """Idle ones that may be used again only at a time, the first of them first."""
+        self._settling: list[tuple[float, int, UpstreamConnection]] = []
+        """Idle ones that may be used again only at a time: a heap, with a number for those of one time."""
+        self._settled = 0
         self._wary_until = float("-inf")
         """Till then no connection is used again behind a response without a body."""
         self._slow_until = float("-inf")
@@ -82,7 +83,7 @@ class Pool:
         """Let those be used again behind whose responses nothing has come."""
         now = asyncio.get_running_loop().time()
         while self._settling and self._settling[0][0] <= now:
-            self._idle.append(self._settling.popleft()[1])
+            self._idle.append(heappop(self._settling)[2])
 
     async def open(self) -> UpstreamConnection:
         """Make a new connection; raise UpstreamUnreachable or UpstreamTimeout."""
@@ -138,8 +139,9 @@ class Pool:
             connection.close()
             return
         connection.rest(now + self._config.timeouts.idle)
-        if doubt == STRONG_DOUBT or self._slow_until > now:
-            self._settling.append((asyncio.get_running_loop().time() + _SETTLES, connection))
+        if doubt or self._slow_until > now:
+            self._settled += 1
+            heappush(self._settling, (asyncio.get_running_loop().time() + _SETTLES[doubt], self._settled, connection))
         else:
             self._idle.append(connection)
 
@@ -148,7 +150,8 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
         elif self._settling:
-            self._settling = deque(settling for settling in self._settling if settling[1] is not connection)
+            self._settling = [settling for settling in self._settling if settling[2] is not connection]
+            heapify(self._settling)
         if connection.strayed:
             self._beware(connection)
         elif connection.fault is not None:
@@ -169,7 +172,7 @@ class Pool:
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed by those who use it."""
-        for connection in (*self._idle, *(settling for _, settling in self._settling)):
+        for connection in (*self._idle, *(settling for _, _, settling in self._settling)):
             connection.close()
         self._idle.clear()
         self._settling.clear()

@@ -6,9 +6,10 @@ import pytest
 
 from proxy.config.units import Seconds
 from proxy.config.usual import HEALTH_AGENTS, HEALTH_PATHS, PAGE_TYPES
-from proxy.policy.decisions import Detail, Discard, Store, Storing
+from proxy.policy.decisions import Detail, Discard, Fetch, Store, Storing
 from proxy.policy.default_lifetime import HealthChecks, MediaTypes, is_data
 from proxy.policy.directives import NO_TERMS
+from proxy.policy.reuse import decide_reuse
 from proxy.policy.storing import decide_storing
 from proxy.policy.told import site_fields
 from proxy.policy.validation import may_stand_in
@@ -133,7 +134,8 @@ def test_what_was_good_stands_in(status: int, stands_in: bool) -> None:
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 502, 503, 504])
 @pytest.mark.rfc(5861, "4")
 def test_a_stored_error_never_stands_in(status: int) -> None:
-    kept = stored("Cache-Control: max-age=5, stale-if-error=60", status=status)
+    kept = stored("Cache-Control: max-age=5, stale-if-error=60, stale-while-revalidate=60", status=status)
+    assert isinstance(decide_reuse(request(), NO_TERMS, kept, later(10), rules()), Fetch)
     assert not may_stand_in(request(), kept, later(10), rules(stale_if_error=Seconds(3600)))
 
 

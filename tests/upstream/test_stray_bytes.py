@@ -137,7 +137,7 @@ async def body_of(answer: Answer) -> bytes:
 
 def let_settle(pool: Pool) -> None:
     """Let so much time have passed that all connections may be used again."""
-    pool._settling = type(pool._settling)((0.0, connection) for _, connection in pool._settling)
+    pool._settling = [(0.0, number, connection) for _, number, connection in pool._settling]
 
 
 def connection_that_answered(method: bytes, response: bytes) -> Peer:
@@ -232,7 +232,7 @@ async def test_one_that_is_closed_meanwhile_is_forgotten() -> None:
     async with reaching(server) as (origin, pool, _):
         await body_of(await origin.send(ask(b"HEAD")))
         assert pool.idle == 1
-        pool._settling[0][1].close()
+        pool._settling[0][2].close()
         await gone(pool)
         assert pool.idle == 0
 
@@ -335,3 +335,15 @@ async def test_what_is_garbage_on_a_new_connection_is_not_asked_again() -> None:
         with pytest.raises(UpstreamGarbage):
             await origin.send(ask())
         assert (server.asked, origin.errors) == (3, {"upstream-garbage": 1})
+
+
+@pytest.mark.rfc(9110, "15.5.9")
+@pytest.mark.parametrize("way", [sent, begun])
+async def test_a_request_that_crosses_a_408_is_asked_again(way: Callable[[Origin], Awaitable[Answer]]) -> None:
+    """HAProxy, Apache and Node say so as they close a connection that waited in vain."""
+    server = Server(GOOD, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    async with reaching(server) as (origin, pool, _):
+        await body_of(await origin.send(ask()))
+        let_settle(pool)
+        assert await body_of(await way(origin)) == b"good"
+        assert (server.accepted, origin.retries) == (2, 1)
