@@ -63,6 +63,8 @@ class Sight:
     """The addresses of clients: everybody's are the same, where nobody can say another."""
     identities: bool = True
     """Fields that say who asks, beside Authorization."""
+    analytics: bool = True
+    """Cookies by which nobody is known, also where it does not say Vary."""
 
 
 Application = Callable[[Raw, Sight], Reply]
@@ -161,7 +163,7 @@ def _seen(page: Page, server: Mapping[str, str], cookies: Pairs, path: str, sigh
             page[f"read.{key}"] = value
     # Of those that nobody is known by, as they are: another that a page shows without Vary is its own fault.
     known = _cookies(server.get("HTTP_COOKIE", ""), str)
-    page["cookies.analytics"] = [pair for pair in known if pair[0] in _ANALYTICS]
+    page["cookies.analytics"] = [pair for pair in known if pair[0] in _ANALYTICS and sight.analytics]
     if path.startswith(VARIED):
         page["cookies.all"] = cookies
         page["varied.language"] = _wanted(server.get("HTTP_ACCEPT_LANGUAGE"))

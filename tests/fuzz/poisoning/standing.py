@@ -34,8 +34,8 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
 SIGHTS: Mapping[str, Sight] = {
     # What it says of clients differs with each, and is in no key.
     "trusted": Sight(clients=False),
-    # The RFC knows no field that says who asks but Authorization.
-    "letter": Sight(identities=False),
+    # The RFC knows no field that says who asks but Authorization, and no cookie that says nothing.
+    "letter": Sight(identities=False, analytics=False),
 }
 _TURNS = 60
 """Of the loop, after which nothing moves any more."""
