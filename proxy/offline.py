@@ -45,7 +45,7 @@ def explain_response(config: Config, asked: Asked, captured: bytes, now: UnixTim
     asked.
     """
     browser = as_browsers(asked)[0]
-    request = pretend(browser, config.limits, config.trusted_proxies)
+    request = pretend(browser, config.limits, config.trusted_proxies, config.upgrades)
     nobody = cast("Origin", None)
     route = sites_of(Parts(config, lambda _: NoResponses(), lambda _: nobody)).route(request)
     response, body = read_captured(captured)

@@ -54,7 +54,7 @@ async def explain_as_browsers(worker: Asking, asked: Asked, now: UnixTime) -> di
     answers = []
     plain = as_given(asked)
     for likely in (*as_browsers(asked), plain):
-        request = pretend(likely, config.limits, config.trusted_proxies)
+        request = pretend(likely, config.limits, config.trusted_proxies, config.upgrades)
         told = await explain(worker.sites, worker.last, request, now)
         answers.append({**told, "assumed": assumed(asked, likely), "as_given": None})
         if told["now"]["cache"] != ForwardReason.VARY_MISS:

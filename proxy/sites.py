@@ -12,8 +12,8 @@ from proxy.config.model import (
     CacheConfig,
     Config,
     CookieConfig,
-    Framework,
     NormalizeConfig,
+    PageData,
     QueryConfig,
     ResponseLifetimesConfig,
     RouteConfig,
@@ -47,10 +47,13 @@ from proxy.upstream.client import Origin
 
 #: The data beside a page, as each framework serves them: React Router 7 and 8 (single fetch), Nuxt 3 and 4, SvelteKit 2
 #: and 3. Those of Next.js have the URL of the page, and another query.
-COMPANIONS: Mapping[Framework, tuple[Companion, ...]] = {
-    Framework.REACT_ROUTER: (Companion(b".data", (b"/_root.data", b"/_.data")),),
-    Framework.SVELTEKIT: (Companion(b"/__data.json", (b"/__data.json",)),),
-    Framework.NUXT: (Companion(b"/_payload.json", (b"/_payload.json",)),),
+COMPANIONS: Mapping[PageData, tuple[Companion, ...]] = {
+    PageData.REACT_ROUTER: (Companion(b".data", (b"/_root.data", b"/_.data")),),
+    PageData.SVELTEKIT: (
+        Companion(b"/__data.json", (b"/__data.json",)),
+        Companion(b"__data.json", ending=b".html"),
+    ),
+    PageData.NUXT: (Companion(b"/_payload.json", (b"/_payload.json",)),),
 }
 
 

@@ -239,12 +239,14 @@ class Worker:
             handle=driver.handle_telling if config.cache_status.key else driver.handle,
             limits=HeadLimits(limits.header_bytes, limits.headers, limits.target),
             body_limit=limits.body,
+            unwanted_body=limits.unwanted_body,
             timeouts=config.timeouts,
             trusted=networks_of(config.trusted_proxies),
             deadlines=self.deadlines,
             departures=self.departures,
             counters=self._counters,
             clients=self._clients,
+            upgrades=frozenset(name.encode() for name in config.upgrades),
         )
 
     # Running.

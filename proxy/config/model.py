@@ -84,6 +84,8 @@ class ClientTimeouts:
     """Between two requests on one connection."""
     write: Seconds = Seconds(60)
     """Without taking any byte of what we are sending."""
+    linger: Seconds = Seconds(30)
+    """For the rest of a request that was answered without it to be read and dropped."""
     drain: Seconds = Seconds(30)
     """For what is running to finish after SIGTERM or SIGINT."""
 
@@ -97,6 +99,8 @@ class Limits:
     target: Bytes = Bytes(16 * KIB)
     body: Bytes = Bytes(1 * GIB)
     """Of a request."""
+    unwanted_body: Bytes = Bytes(1 * GIB)
+    """Read and dropped of a request body after the answer to it, so that a client that sends all first reads that."""
     connections: int = 10000
     """Of clients, for each worker."""
     stored_body: Bytes = Bytes(32 * MIB)
@@ -118,11 +122,22 @@ class UpstreamTimeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamLimits:
+    """How much the origin may say before the body of a response."""
+
+    header_bytes: Bytes = Bytes(256 * KIB)
+    headers: int = 500
+    interim: int = 16
+    """Responses before the final one, such as ``103 Early Hints``."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamConfig:
     """The origin: ``http://host:port``, ``https://host`` or ``unix:/path``."""
 
     url: str
     timeouts: UpstreamTimeouts = field(default_factory=UpstreamTimeouts)
+    limits: UpstreamLimits = field(default_factory=UpstreamLimits)
     max_idle: int = 64
     """Unused connections kept for the next requests."""
     resolve_every: Seconds = Seconds(30)
@@ -192,13 +207,18 @@ class HeuristicConfig:
     most: Seconds = Seconds(86400)
 
 
-class Framework(StrEnum):
-    """Frameworks whose answers beside a page, and whose fields of responses, are known."""
+class PageData(StrEnum):
+    """Frameworks that serve the data of a page under a URL beside that of the page."""
 
     REACT_ROUTER = "react-router"
-    NEXTJS = "nextjs"
     NUXT = "nuxt"
     SVELTEKIT = "sveltekit"
+
+
+class StaleMarks(StrEnum):
+    """Frameworks that say in a field that a response is stale already."""
+
+    NEXTJS = "nextjs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +245,7 @@ class FieldLifetimeConfig:
 class ResponseLifetimesConfig:
     """Fields of responses that make their lifetimes shorter, whatever Cache-Control says."""
 
-    preset: tuple[Framework, ...] = (Framework.NEXTJS,)
+    preset: tuple[StaleMarks, ...] = (StaleMarks.NEXTJS,)
     rules: tuple[FieldLifetimeConfig, ...] = ()
 
 
@@ -441,12 +461,14 @@ class Config:
     """Media types that are kept for ten minutes where nobody states a lifetime; ``usual`` is pages and their files."""
     health_checks: HealthCheckConfig = field(default_factory=HealthCheckConfig)
     response_lifetimes: ResponseLifetimesConfig = field(default_factory=ResponseLifetimesConfig)
-    invalidate_also: tuple[Framework, ...] = tuple(Framework)
+    invalidate_also: tuple[PageData, ...] = tuple(PageData)
     """Frameworks whose answers beside a page become stale with the page, and it with them."""
     stale_while_revalidate_without_value: Seconds = Seconds(0)
     """What ``stale-while-revalidate`` without a number means; with Nuxt it means for ever."""
     downstream_tags: bool = False
     """Pass ``Surrogate-Key``, ``Cache-Tag``, ``xkey`` and ``X-Cache-Tags`` on to clients."""
+    upgrades: tuple[str, ...] = ("websocket",)
+    """Protocols that clients may switch to; an ``Upgrade`` to another is not passed on (RFC 9110 §7.8)."""
     targeted: tuple[str, ...] = ("CDN-Cache-Control",)
     """Fields that count in place of ``Cache-Control`` and ``Expires``, the most applicable first (RFC 9213)."""
     heuristic: HeuristicConfig = field(default_factory=HeuristicConfig)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from proxy.config.model import CookieConfig, CookiePreset, FieldLifetimeConfig, Framework, QueryConfig, QueryPreset
+from proxy.config.model import CookieConfig, CookiePreset, FieldLifetimeConfig, QueryConfig, QueryPreset, StaleMarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ PARAMETERS: Mapping[QueryPreset, tuple[str, ...]] = {
 
 
 #: Where a framework answers with a page that it knows is stale while it makes the new one, and says so.
-RESPONSE_LIFETIMES: Mapping[Framework, tuple[FieldLifetimeConfig, ...]] = {
-    Framework.NEXTJS: (
+RESPONSE_LIFETIMES: Mapping[StaleMarks, tuple[FieldLifetimeConfig, ...]] = {
+    StaleMarks.NEXTJS: (
         FieldLifetimeConfig("x-nextjs-cache", "STALE"),
         FieldLifetimeConfig("x-opennext-cache", "STALE"),
         FieldLifetimeConfig("x-vercel-cache", "STALE"),

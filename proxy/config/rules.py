@@ -44,6 +44,7 @@ from proxy.config.model import (
     SharedOptions,
     SiteConfig,
     UpstreamConfig,
+    UpstreamLimits,
     UpstreamTimeouts,
 )
 from proxy.config.purging import PurgeConfig
@@ -202,6 +203,12 @@ def _cookie_name(text: str) -> str:
     return _cookie(text)
 
 
+def _protocol(text: str) -> str:
+    if not re.fullmatch(_WORD, text):
+        raise ValueError("without its version" if "/" in text else "")
+    return text.lower()
+
+
 def _targeted(text: str) -> str:
     """Read the name of a field that says what Cache-Control says; that name itself is always behind them."""
     if not re.fullmatch(_WORD, text) or text.lower() in {"cache-control", "expires", "pragma"}:
@@ -297,6 +304,9 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (UpstreamTimeouts, "first_byte"): _LASTING,
     (UpstreamTimeouts, "between_bytes"): _LASTING,
     (UpstreamTimeouts, "idle"): _LASTING,
+    (UpstreamLimits, "header_bytes"): _LARGE,
+    (UpstreamLimits, "headers"): _COUNT,
+    (UpstreamLimits, "interim"): _COUNT_OR_NONE,
     (ClientTimeouts, "header"): _LASTING,
     (ClientTimeouts, "body"): _LASTING,
     (ClientTimeouts, "idle"): _LASTING,
@@ -318,6 +328,7 @@ RULES: Mapping[tuple[type, str], Rule] = {
     (PurgeConfig, "token"): Rule("at least 16 characters of ASCII without blanks", _token),
     (CookieConfig, "ignore"): Rule("the name of a cookie, * standing for any text", _cookie),
     (Config, "ALLOWED_HOSTS"): Rule(f"{HOST_PATTERN}, or *", host_pattern),
+    (Config, "upgrades"): Rule("the name of a protocol, as Upgrade has it, such as websocket", _protocol),
     (Config, "targeted"): Rule("the name of a field such as CDN-Cache-Control", _targeted),
     (Config, "identity_fields"): Rule("the name of a field, * standing for any text, or usual", _field_pattern),
     (Config, "page_types"): Rule("a media type such as text/html or image/*, or usual", _media_type),

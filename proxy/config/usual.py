@@ -6,28 +6,36 @@ from collections.abc import Sequence
 
 USUAL = "usual"
 
-#: In lower case, ``*`` standing for any text. API keys and tokens first, then what authenticating proxies write.
+#: In lower case, ``*`` standing for any text.
 IDENTITY_FIELDS: Sequence[str] = (
-    *("proxy-authorization", "x-authorization", "x-auth", "x-auth-*", "authentication", "x-authentication-*",
-      "api-key", "apikey", "x-api-key", "x-apikey", "x-api-token", "x-api-secret", "x-app-key", "x-app-token",
-      "x-application-key", "x-access-token", "x-access-key", "x-id-token", "x-user-token", "x-client-token",
-      "x-token", "x-jwt", "x-jwt-*", "x-secret*", "x-session", "x-session-*", "session-id", "session-token", "x-sid"),
-    # GitLab, Vault, Shopify, Plex, Emby, Parse, Hasura, Supabase, Azure, AWS, message signatures, DPoP
-    *("private-token", "job-token", "deploy-token", "x-gitlab-token", "x-vault-token", "x-shopify-*-token",
-      "x-plex-token", "x-emby-*", "x-mediabrowser-token", "x-parse-*", "x-hasura-*", "x-amz-security-token",
-      "ocp-apim-subscription-key", "x-functions-key", "x-goog-api-key", "x-rapidapi-*", "x-figma-token",
-      "x-rundeck-auth-token", "x-redmine-*", "dd-api-key", "dpop", "signature", "signature-input"),
-    # Web servers, Grafana, Authelia, Authentik, oauth2-proxy, Pomerium, Vouch, Traefik, Envoy, Kong, Istio
-    *("remote-user", "remote-email", "remote-name", "remote-groups", "x-remote-*", "x-webauth-*", "x-authentik-*",
-      "x-authelia-*", "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups",
-      "x-forwarded-preferred-username", "x-forwarded-access-token", "x-forwarded-id-token",
-      "x-forwarded-client-cert", "x-forwarded-tls-client-cert*", "x-pomerium-*", "x-vouch-*", "x-consumer-*",
-      "x-credential-*", "x-anonymous-consumer", "x-userinfo", "x-user", "x-user-*", "x-username", "x-email",
-      "x-authenticated-*", "x-login", "x-account", "x-account-*", "x-tenant", "x-tenant-*", "x-principal*"),
-    # Cloudflare Access, AWS ALB, Google IAP, Azure App Service, Tailscale, Sandstorm, client certificates
-    *("cf-access-*", "x-amzn-oidc-*", "x-goog-iap-*", "x-goog-authenticated-user-*", "x-ms-client-principal*",
-      "x-ms-token-*", "tailscale-user-*", "x-sandstorm-*", "x-client-cert*", "client-cert", "client-cert-chain",
-      "ssl-client-*", "x-ssl-client-*", "x-ssl-cert*", "x-arr-clientcert"),
+    # API keys, tokens and sessions, whatever stands around the word, and other credentials.
+    *("proxy-authorization", "x-authorization", "x-auth", "x-auth-*", "authentication", "authentication-*",
+      "x-authentication-*", "*api-key*", "*apikey*", "*token*", "*jwt*", "*session*", "*-secret*", "*-secret-*",
+      "*password*", "*credential*", "x-app-key", "app-key", "x-application-key", "application-key", "x-access-key",
+      "access-key", "x-access-id", "x-client-key", "x-secret*", "x-sid", "sid", "ocp-apim-subscription-key",
+      "*-subscription-key", "x-functions-key", "x-rapidapi-*", "x-parse-*", "x-hasura-*", "x-emby-*", "x-redmine-*",
+      "x-signature", "x-hub-signature*", "signature", "signature-input", "dpop"),
+    # What web servers and authenticating proxies write: Authelia, authentik, oauth2-proxy, Pomerium, Vouch, Envoy,
+    # Kong, Grafana, mod_auth_openidc, Shibboleth, Mellon, SiteMinder, WebSEAL.
+    *("remote-user", "remote-email", "remote-name", "remote-groups", "remote-role*", "x-remote-*", "x-webauth-*",
+      "webauth-*", "x-authentik-*", "x-authelia-*", "x-forwarded-user*", "x-forwarded-email", "x-forwarded-groups",
+      "x-forwarded-role*", "x-forwarded-preferred-username", "x-forwarded-client-cert",
+      "x-forwarded-tls-client-cert*", "x-pomerium-*", "x-vouch-*", "x-consumer-*", "x-anonymous-consumer",
+      "*userinfo*", "oidc-*", "x-oidc-*", "saml-*", "x-saml-*", "mellon-*", "shib-*", "ajp-shib-*", "x-shib-*",
+      "eppn", "x-eppn", "persistent-id", "iv-*", "sm-*", "smuser", "x-sso-*", "sso-*", "ct-remote-user", "osso-*",
+      "oam-*", "x-ms-client-principal*", "x-amzn-oidc-*", "x-goog-iap-*", "x-goog-authenticated-user-*",
+      "cf-access-*", "tailscale-user-*", "x-sandstorm-*", "x-teleport-*", "x-sentry-auth",
+      "x-wcpay-*"),
+    # Users, accounts and tenants.
+    *("user", "user-id", "user-name", "user-email", "userid", "username", "x-user", "x-user-id", "x-user-name",
+      "x-user-email", "x-user-info", "x-user-role*", "x-user-group*", "x-userid", "x-username",
+      "x-current-user*",
+      "x-email", "x-mail", "x-authenticated-*", "x-login", "x-logged-in*", "x-account*", "x-tenant*", "x-org-*",
+      "x-organization-*", "x-customer*", "x-member*", "x-principal*", "x-subject", "x-sub", "x-role", "x-roles",
+      "x-uid", "uid", "x-impersonate*", "x-on-behalf-of", "x-act-as*", "x-ident*"),
+    # Client certificates.
+    *("x-client-cert*", "client-cert", "client-cert-chain", "x-client-dn*", "x-client-verify*", "ssl-client-*",
+      "x-ssl-client-*", "x-ssl-cert*", "x-ssl-user*", "x-tls-client-*", "x-arr-clientcert", "x-mtls-*"),
 )  # fmt: skip
 
 #: Pages, styles, scripts, images, fonts and feeds. Never JSON or plain text: whoever asks for data wants that of now.
@@ -40,26 +48,48 @@ PAGE_TYPES = (
 
 #: Kubernetes, Docker, load balancers and frameworks (Rails, Spring, MLflow, Prometheus, Dockerflow, nginx, Apache).
 HEALTH_PATHS = (
-    *("/health", "/health/*", "/healthz", "/healthz/*", "/health-check", "/health_check", "/healthcheck"),
-    *("/healthcheck/*", "/*/health", "/*/healthz", "/_health", "/_healthz", "/-/healthy", "/-/ready", "/-/live"),
-    *("/livez", "/livez/*", "/readyz", "/readyz/*", "/startupz", "/live", "/ready", "/liveness", "/readiness"),
-    *("/alive", "/heartbeat", "/__heartbeat__", "/__lbheartbeat__", "/ping", "/*/ping", "/up", "/status", "/*/status"),
-    *("/actuator/health*", "/nginx_status", "/stub_status", "/server-status", "/metrics", "/*/metrics"),
+    *("/health", "/health/*", "/health.*", "/healthz", "/healthz/*", "/health-check*", "/health_check*"),
+    *("/healthcheck*", "/*/health", "/*/healthz", "/*/healthcheck", "/*/health-check", "/*/health/*", "/_health"),
+    *("/_healthz", "/-/healthy", "/-/health", "/-/ready", "/-/readiness", "/-/live", "/-/liveness", "/ht", "/hc"),
+    *("/livez", "/livez/*", "/*/livez", "/readyz", "/readyz/*", "/*/readyz", "/startupz", "/live", "/ready"),
+    *("/liveness", "/readiness", "/*/liveness", "/*/readiness", "/alive", "/isalive", "/is-alive", "/is_alive"),
+    *("/heartbeat", "/*/heartbeat", "/__heartbeat__", "/__lbheartbeat__", "/ping", "/*/ping", "/up", "/status"),
+    *("/*/status", "/actuator/*", "/nginx_status", "/nginx-health", "/stub_status", "/server-status"),
+    *("/fpm-ping", "/fpm-status", "/lbcheck", "/lb-check", "/lb_check", "/haproxy", "/watchman"),
+    *("/metrics", "/*/metrics"),
 )
 
 #: How the User-Agent of programs begins that ask whether an application is well.
 HEALTH_AGENTS = (
-    *("kube-probe/*", "ELB-HealthChecker/*", "GoogleHC/*", "GoogleStackdriverMonitoring-UptimeChecks*"),
-    *("Amazon-Route53-Health-Check-Service*", "Edge Health Probe*", "Load Balancer Agent*"),
+    *("kube-probe/*", "ELB-HealthChecker/*", "GoogleHC/*", "GoogleStackdriverMonitoring*", "*Health*Check*"),
     *(
-        "Consul Health Check*",
+        "Edge Health Probe*",
+        "Load Balancer Agent*",
         "Envoy/HC*",
-        "HealthCheck*",
-        "Health-Check*",
-        "DigitalOcean*Probe*",
-        "Blackbox Exporter/*",
+        "DigitalOcean*",
+        "Blackbox*Exporter/*",
+        "Prometheus/*",
     ),
-    *("Prometheus/*", "Uptime-Kuma/*", "*UptimeRobot/*", "*Pingdom*", "*StatusCake*", "check_http/*", "*Site24x7*"),
+    *("Cloudflare-Traffic-Manager*", "Azure Traffic Manager*", "AlwaysOn", "Uptime-Kuma/*", "*UptimeRobot*"),
+    *(
+        "*Pingdom*",
+        "*StatusCake*",
+        "*Site24x7*",
+        "*Better*Uptime*",
+        "*Better*Stack*",
+        "*Datadog*Synthetics*",
+        "NodePing*",
+    ),
+    *(
+        "updown.io*",
+        "HetrixTools*",
+        "*Checkly*",
+        "Freshping*",
+        "check_http*",
+        "monitoring-plugins*",
+        "Zabbix*",
+        "Monit/*",
+    ),
 )
 
 

@@ -17,7 +17,7 @@ from proxy.deadlines import NEVER, Deadlines
 from proxy.departures import Departures
 from proxy.downstream.body import RequestBody
 from proxy.downstream.ending import Ending, untaken
-from proxy.downstream.parser import HeadLimits, HeadParser
+from proxy.downstream.parser import WEBSOCKET, HeadLimits, HeadParser
 from proxy.downstream.trust import Networks, believe, is_trusted
 from proxy.errors import RequestError
 from proxy.exchange.client import FarEnd
@@ -66,6 +66,8 @@ class Serving:
     handle: Callable[[Request, Connection], None]
     limits: HeadLimits
     body_limit: int
+    unwanted_body: int
+    """Bytes read and dropped of a body behind the response to it."""
     timeouts: ClientTimeouts
     trusted: Networks
     """Peers whose forwarding fields count."""
@@ -73,6 +75,8 @@ class Serving:
     departures: Departures
     counters: Counters
     clients: Clients
+    upgrades: frozenset[bytes] = WEBSOCKET
+    """Protocols that clients may switch to, in lower case."""
 
 
 class Connection(Ending):
@@ -83,7 +87,8 @@ class Connection(Ending):
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving.deadlines, serving.departures, serving.timeouts, serving.counters)
         self._serving = serving
-        self._parser = HeadParser(serving.limits)
+        self._unwanted = serving.unwanted_body
+        self._parser = HeadParser(serving.limits, serving.upgrades)
         self._peer = ""
         self._trusted = False
         self._reading = False
@@ -94,8 +99,9 @@ class Connection(Ending):
         """Go by this from the next request on."""
         self._serving = serving
         self._timeouts = serving.timeouts
+        self._unwanted = serving.unwanted_body
         self._trusted = is_trusted(self._peer, serving.trusted)
-        self._parser = HeadParser(serving.limits, may_be_https=self._trusted)
+        self._parser = HeadParser(serving.limits, serving.upgrades, may_be_https=self._trusted)
 
     # The loop's side.
 

@@ -16,9 +16,10 @@ from proxy.downstream.writer import Writer
 from proxy.errors import RequestError
 from proxy.exchange.counters import Counters
 
-#: Bytes read and dropped before closing, so that the client can read our last response instead of a reset.
+#: Bytes behind what is no request that are read and dropped before closing, so that the client can read our response.
 _DRAINED = 64 * 1024
-_DRAIN_SECONDS = 5.0
+#: Seconds of silence after which nothing more is waited for.
+_SILENCE = 5.0
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -32,9 +33,11 @@ class Ending(Writer):
         "_counters",
         "_deadlines",
         "_draining",
+        "_drains_until",
         "_eof",
         "_timeouts",
         "_untaken",
+        "_unwanted",
         "deadline",
         "last",
     )
@@ -53,6 +56,10 @@ class Ending(Writer):
         self._eof = False
         """The client says no more."""
         self._draining = -1
+        """Bytes that may still come from a client whose connection is over; negative while it is not."""
+        self._drains_until = NEVER
+        self._unwanted = 0
+        """Bytes that may come of a request body behind the response to it."""
         self._untaken = 0
         """What the client had still to take when it was last looked at; 0 if it was not."""
         self.last = False
@@ -103,19 +110,25 @@ class Ending(Writer):
         self._counters.refused(error.status)
         if not self._begun:
             self._write_refusal(error)
-        self._linger(always=True)
+        self._linger(always=True, is_body=error.status == 413)
 
-    def _linger(self, *, always: bool = False) -> None:
-        """Close; where the client may still be sending, read on for a while first, or it would get a reset instead."""
+    def _linger(self, *, always: bool = False, is_body: bool = False) -> None:
+        """Close; where the client may still be sending, read on for a while first, or it would get a reset instead.
+
+        A client may send all of a body before it reads the response (RFC 9112 §9.6).
+        """
         if not always and self._incoming is None and not self._buffer:
             self._close()
             return
+        is_body = is_body or self._incoming is not None
         self._retire()
         self.depart()
         if self._transport.is_closing():
             return
-        self._draining = _DRAINED
-        self.deadline = self._deadlines.now + _DRAIN_SECONDS
+        now = self._deadlines.now
+        self._draining = max(_DRAINED, self._unwanted) if is_body else _DRAINED
+        self._drains_until = now + self._timeouts.linger if is_body else now + _SILENCE
+        self.deadline = min(now + _SILENCE, self._drains_until)
         self.resume_reading()
         if self._transport.can_write_eof() and not self._eof:
             self._transport.write_eof()
@@ -125,8 +138,11 @@ class Ending(Writer):
     def _drop(self, data: bytes) -> None:
         """Take what still comes from a client whose connection is over."""
         self._draining -= len(data)
-        if self._draining < 0:
+        now = self._deadlines.now
+        if self._draining < 0 or now >= self._drains_until:
             self._transport.abort()
+        else:
+            self.deadline = min(now + _SILENCE, self._drains_until)
 
     def _close(self) -> None:
         self._retire()

@@ -10,7 +10,7 @@ import httptools
 from proxy.errors import RequestError
 from proxy.message.fields import Fields, RawField
 from proxy.message.framing import NO_BODY, has_body, request_framing
-from proxy.message.grammar import TOKEN, tokens
+from proxy.message.grammar import TOKEN, members, protocol_names, tokens
 from proxy.message.heads import Request
 from proxy.message.hosts import canonical_host
 
@@ -24,6 +24,9 @@ _TAB = ord("\t")
 _VERSIONS = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 #: What a request line has besides its target: a method, a version and two spaces.
 _AROUND_TARGET = 64
+
+WEBSOCKET = frozenset({b"websocket"})
+"""The protocols that clients may switch to where nothing else is said, in lower case."""
 
 #: Connection options that change nothing about which fields are meant for the origin.
 _PLAIN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"http2-settings", b"proxy-connection"})
@@ -65,11 +68,14 @@ class _Collector:
 class HeadParser:
     """Reads request heads of one connection, one at a time."""
 
-    __slots__ = ("_collector", "_limits", "_llhttp", "_longest_line", "may_be_https")
+    __slots__ = ("_collector", "_limits", "_llhttp", "_longest_line", "_upgrades", "may_be_https")
 
-    def __init__(self, limits: HeadLimits, *, may_be_https: bool = False) -> None:
+    def __init__(
+        self, limits: HeadLimits, upgrades: frozenset[bytes] = WEBSOCKET, *, may_be_https: bool = False
+    ) -> None:
         """``may_be_https`` where a proxy in front of us could say so: then the scheme is what the target says."""
         self._limits = limits
+        self._upgrades = upgrades
         self.may_be_https = may_be_https
         self._longest_line = limits.line
         self._collector = _Collector()
@@ -181,8 +187,8 @@ class HeadParser:
     def _connection(self, request: Request, value: bytes) -> None:
         options = set(tokens(value))
         request.keep_alive = b"close" not in options and (request.minor == 1 or b"keep-alive" in options)
-        if b"upgrade" in options and request.minor == 1 and not has_body(request.framing):
-            request.upgrade = request.fields.get(b"upgrade")
+        if b"upgrade" in options and request.minor == 1 and request.method == b"GET" and not has_body(request.framing):
+            request.upgrade = self._upgrade(request.fields.get(b"upgrade"))
         named = options - _PLAIN_OPTIONS
         if not named:
             return
@@ -191,6 +197,16 @@ class HeadParser:
         # RFC 9110 §7.6.1. Before any decision is made from them: else a client could have a page stored under a
         # language it asked for and hid from the origin.
         request.fields = Fields(request.fields.without(named))
+
+    def _upgrade(self, offered: bytes | None) -> bytes | None:
+        """Return the protocols that are passed on, of those that the client offers (RFC 9110 §7.8).
+
+        All others are as if it had not offered them, for which no answer is wrong.
+        """
+        if offered is None:
+            return None
+        allowed = self._upgrades
+        return b", ".join(member for member in members(offered) if protocol_names(member) <= allowed) or None
 
 
 def _replace_host(fields: Fields, host: bytes) -> None:

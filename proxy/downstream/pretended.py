@@ -30,7 +30,9 @@ class Asked:
     """The address that it comes from, or ``unix``; empty for one that may say anything where the URL is https."""
 
 
-def pretend(asked: Asked, limits: Limits, trusted_proxies: Sequence[str]) -> Request:
+def pretend(
+    asked: Asked, limits: Limits, trusted_proxies: Sequence[str], upgrades: Sequence[str] = ("websocket",)
+) -> Request:
     """Read a request as the parser of a client's connection would; RequestError says why it could not be one."""
     trusted = networks_of(trusted_proxies)
     try:
@@ -52,7 +54,8 @@ def pretend(asked: Asked, limits: Limits, trusted_proxies: Sequence[str]) -> Req
         lines.insert(0, f"Host: {host}")
     head = "".join(f"{line}\r\n" for line in [_request_line(asked, url.path, url.query), *lines, ""])
     within = HeadLimits(limits.header_bytes, limits.headers, limits.target)
-    return _read(head, within, asked.peer, is_trusted_peer=is_trusted_peer)
+    parser = HeadParser(within, frozenset(name.encode() for name in upgrades))
+    return _read(head, parser, asked.peer, is_trusted_peer=is_trusted_peer)
 
 
 def _trusts(peer: str, trusted: Networks) -> bool:
@@ -69,9 +72,9 @@ def _request_line(asked: Asked, path: str, query: str) -> str:
     return f"{asked.method} {target} HTTP/1.1"
 
 
-def _read(head: str, limits: HeadLimits, peer: str, *, is_trusted_peer: bool) -> Request:
+def _read(head: str, parser: HeadParser, peer: str, *, is_trusted_peer: bool) -> Request:
     try:
-        request = HeadParser(limits).parse(head.encode("latin-1"))
+        request = parser.parse(head.encode("latin-1"))
     except UnicodeEncodeError as error:
         raise RequestError(400, "expected header fields of ISO 8859-1") from error
     request.peer = "" if peer == UNIX_PEERS else peer

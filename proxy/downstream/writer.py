@@ -80,6 +80,10 @@ class Writer(asyncio.Protocol):
         """Close when what was written has been sent."""
 
     @abstractmethod
+    def _linger(self) -> None:
+        """Close, as soon as the client may be expected to have read what was written."""
+
+    @abstractmethod
     def _reset(self) -> None:
         """Cut the connection off."""
 
@@ -175,7 +179,7 @@ class Writer(asyncio.Protocol):
             self._reset()
         else:
             self.flush()
-            self._close()
+            self._linger()
 
     def _write_refusal(self, error: RequestError) -> None:
         phrase = HTTPStatus(error.status).phrase.encode()

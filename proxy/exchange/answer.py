@@ -29,7 +29,7 @@ from proxy.policy.cache_status import Outcome
 from proxy.policy.decisions import Detail, Fetch, ForwardReason, Refuse, Reuse, Serve, Validate
 from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import PRECONDITIONS
-from proxy.policy.identity import is_identified
+from proxy.policy.identity import unaccounted
 from proxy.policy.key import PrimaryKey, primary_key, variant_key
 from proxy.policy.parts import at_once
 from proxy.policy.preconditions import has_preconditions
@@ -360,7 +360,8 @@ class Driver:
             job.completing = None
             job.key = key
             return None
-        job.whole = job.validating is not None or not self._is_the_origins(job, key)
+        is_plain = not exchange.asked.no_store and not has_preconditions(request)
+        job.whole = is_plain or job.validating is not None or not self._is_the_origins(job, key)
         if exchange.asked.no_store or not exchange.collapse or not job.whole:
             job.key = None if exchange.asked.no_store else key
             return None
@@ -371,7 +372,7 @@ class Driver:
         exchange = job.exchange
         if exchange.asked.no_store:
             return True
-        if not has_preconditions(exchange.request) or self._flights.find(key) is not None:
+        if self._flights.find(key) is not None:
             return False
         return exchange.storage_failed or not exchange.route.responses.accepts(exchange.primary)
 
@@ -412,7 +413,9 @@ class Driver:
             specs = exchange.route.responses.vary_specs(exchange.primary, exchange.started)
         vary = exchange.vary if exchange.vary is not None else specs[0] if specs else ()
         distinctions = exchange.route.rules.distinctions
-        return variant_key(exchange.primary, vary, request, distinctions), is_identified(request, distinctions)
+        return variant_key(exchange.primary, vary, request, distinctions), unaccounted(
+            request, (), distinctions
+        ) is not None
 
     async def _followed(self, job: Job, flight: Flight) -> bool:
         """Wait for another's request; tell whether the client has been answered by it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proxy.exchange.job import Job
 from proxy.exchange.replies import Exchange
+from proxy.exchange.tunnel import upgrade_fields
 from proxy.message.fields import Fields, RawField
 from proxy.message.framing import Length
 from proxy.message.heads import Request
@@ -23,7 +24,7 @@ def ask_of(job: Job) -> Ask:
     exchange = job.exchange
     request = exchange.request
     is_storable = bool(exchange.primary) and not exchange.asked.no_store
-    fields = _fields(exchange, _left_out(job), is_storable=is_storable)
+    fields = _fields(exchange, PRECONDITIONS if job.whole else _left_out(job), is_storable=is_storable)
     if job.validating is not None:
         fields += validating_fields(job.validating)
     if job.offered:
@@ -31,9 +32,8 @@ def ask_of(job: Job) -> Ask:
     if job.completing is not None:
         fields += completing_fields(job.completing, exchange.route.rules)
     body = exchange.client.body
-    upgrade = request.upgrade is not None
-    if upgrade:
-        fields += [(b"Connection", b"Upgrade"), (b"Upgrade", request.upgrade or b"")]
+    if request.upgrade is not None:
+        fields += upgrade_fields(request.fields, request.upgrade)
     elif isinstance(request.framing, Length):
         pass
     elif body is not None:
@@ -45,7 +45,7 @@ def ask_of(job: Job) -> Ask:
         interim=exchange.client.interim,
         body=body,
         framing=request.framing,
-        upgrade=upgrade,
+        upgrade=request.upgrade,
         repeatable=request.is_safe and body is None,
     )
 
@@ -75,7 +75,5 @@ def _target(request: Request) -> bytes:
 
 def _left_out(job: Job) -> frozenset[bytes]:
     """Return the conditions of the client that the origin is not told of, for ours stand in their place."""
-    if job.whole:
-        return PRECONDITIONS
     # A part is validated with the range that it answers.
     return _NOTHING if job.validating is None else PRECONDITIONS - {b"range"}

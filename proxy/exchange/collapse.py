@@ -25,7 +25,7 @@ _REMEMBERED_FOR = 120.0
 _REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
     """The response is being stored; whoever it may be reused for reads along."""
 
@@ -148,8 +148,7 @@ class Flights:
         if self._invalidated.get(primary, UnixTime(0)) >= since:
             return True
         # Of several keys of one URL, the one that was invalidated is what stands before the mark.
-        plain, mark, _ = primary.rpartition(b"#")
-        return bool(mark) and self.was_invalidated(PrimaryKey(plain), since)
+        return primary.find(b"#") >= 0 and self.was_invalidated(PrimaryKey(primary.rpartition(b"#")[0]), since)
 
     def is_uncacheable(self, key: FlightKey, now: UnixTime) -> bool:
         """Tell whether the last response could not be shared, so that waiting for the next one is in vain."""

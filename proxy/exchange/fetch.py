@@ -18,12 +18,11 @@ from proxy.exchange.job import Job
 from proxy.exchange.keeping import keep_freshened
 from proxy.exchange.last_fetch import LastFetches
 from proxy.exchange.loops import Loops
-from proxy.exchange.passing import head_of, passed_on, unstored
+from proxy.exchange.passing import head_of, unstored, unstored_fields
 from proxy.exchange.replies import Exchange, Replies
 from proxy.exchange.sharing import Sharing, sent
 from proxy.exchange.site import Sites
-from proxy.exchange.tunnel import Tunnel
-from proxy.message.fields import RawField
+from proxy.exchange.tunnel import Tunnel, upgrade_fields
 from proxy.message.framing import Length, NoBody, UntilClose
 from proxy.message.heads import Response
 from proxy.policy.cache_status import Outcome, cache_status
@@ -48,8 +47,7 @@ from proxy.policy.posting import answers_get
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.reuse import terms_asked
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import decide_storing, hidden_fields, outdates
-from proxy.policy.told import site_fields, spent_fields
+from proxy.policy.storing import decide_storing, outdates
 from proxy.policy.validation import decide_validation, may_stand_in
 from proxy.policy.variants import named
 from proxy.upstream.connection import Answer
@@ -294,6 +292,7 @@ class Fetcher:
         """Answer for an origin that failed: with what may stand in for it, else with the failure."""
         now = self._clock()
         outcome.forward_status = status
+        outcome.cause = str(error)
         if fallback is not None and may_stand_in(exchange.request, fallback, now, exchange.route.rules):
             outcome.detail = Detail.STALE_IF_ERROR
             outcome.ttl = int(fallback.terms.lifetime - fallback.terms.age(now))
@@ -343,13 +342,14 @@ class Fetcher:
 
     def _storing(self, job: Job, answer: Answer) -> Storing:
         exchange = job.exchange
-        is_loop = self._loops.sees(exchange.request, answer.response)
+        response = answer.response
+        is_loop = 300 <= response.status < 400 and self._loops.sees(exchange.request, response)
         if not exchange.primary:
             # It bypasses the cache: there is no key that anybody would select it by.
             return Discard(job.detail or Detail.METHOD)
         if is_loop:
             return Discard(Detail.UNTRUSTED_PROXY)
-        storing = decide_storing(exchange.request, exchange.asked, answer.response, job.times, exchange.route.rules)
+        storing = decide_storing(exchange.request, exchange.asked, response, job.times, exchange.route.rules)
         if isinstance(storing, Store) and isinstance(answer.framing, UntilClose):
             return Discard(Detail.UNDELIMITED)
         return storing
@@ -362,7 +362,7 @@ class Fetcher:
             # A 304 to the client's own preconditions, or a failure, says nothing about the page.
             self._flights.remember_uncacheable(job.key, now)
         rules = exchange.route.rules
-        if job.fallback is not None and outdates(exchange.request, response, why, rules):
+        if job.fallback is not None and outdates(exchange.request, job.fallback, response, why, rules):
             exchange.route.responses.drop(exchange.primary, exchange.request, job.fallback)
         self._leave_flight(job)
         exchange.client.endless = response.is_event_stream
@@ -371,7 +371,7 @@ class Fetcher:
         if exchange.request.method == b"GET" and (response.status != 304 or job.detail is None):
             # That a 304 is not stored is no news; why the origin judged the client's conditions is.
             outcome.detail = why
-        head = head_of(response, self._unstored_fields(job, response))
+        head = head_of(response, unstored_fields(exchange, response, job.times))
         evaluate = job.whole and has_preconditions(exchange.request)
         whole = answer.body.whole if isinstance(answer.framing, Length | NoBody) and not evaluate else None
         if whole is not None:
@@ -382,26 +382,15 @@ class Fetcher:
         answer.body.attach(body)
         self._replies.stream(exchange, passing, body, answer.framing, outcome, evaluate=evaluate)
 
-    def _unstored_fields(self, job: Job, response: Response) -> list[RawField]:
-        """Return the fields of a response that is not stored; to HEAD those that GET would get (RFC 9110 §9.3.2)."""
-        exchange = job.exchange
-        request, rules, now = exchange.request, exchange.route.rules, job.times[1]
-        fields = passed_on(response, now, hidden_fields(response, now, rules))
-        if request.method == b"HEAD" and exchange.primary:
-            asking = replace(request, method=b"GET")
-            storing = decide_storing(asking, exchange.asked, response, job.times, rules)
-            if isinstance(storing, Store):
-                return site_fields(fields, storing.terms, rules, response.status)
-        return spent_fields(fields, response, rules, now, is_read=request.method in (b"GET", b"HEAD"))
-
     def _tunnel(self, job: Job, answer: Answer) -> None:
         exchange = job.exchange
         if answer.tunnel is None:
             return
         outcome = job.outcome()
         outcome.forward_status = 101
-        upgrade = [(b"Connection", b"Upgrade"), (b"Upgrade", answer.response.fields.get(b"upgrade") or b"")]
-        head = head_of(answer.response, [*response_fields(answer.response.fields, answer.response.minor), *upgrade])
+        fields = answer.response.fields
+        upgrade = upgrade_fields(fields, fields.get(b"upgrade") or b"")
+        head = head_of(answer.response, [*response_fields(fields, answer.response.minor), *upgrade])
         tunnel = Tunnel(
             exchange.client, answer.body, answer.tunnel, lambda size: self._replies.count(exchange, 101, outcome, size)
         )

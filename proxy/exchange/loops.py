@@ -19,8 +19,8 @@ class Loops:
         self._is_told = False
 
     def sees(self, request: Request, response: Response) -> bool:
-        """Tell whether a response is a part of one."""
-        if not 300 <= response.status < 400 or not is_https_loop(request, response):
+        """Tell whether a redirect is a part of one."""
+        if not is_https_loop(request, response):
             return False
         if not self._is_told:
             self._is_told = True

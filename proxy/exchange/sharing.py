@@ -22,7 +22,7 @@ from proxy.policy.partial import Received, stands_alone
 from proxy.policy.preconditions import has_preconditions
 from proxy.policy.ranges import stated_extent
 from proxy.policy.stored import StoredResponse
-from proxy.policy.storing import hidden_fields, without
+from proxy.policy.storing import without
 from proxy.policy.tags import tags_of
 from proxy.policy.told import site_fields
 from proxy.upstream.connection import Answer
@@ -45,7 +45,7 @@ class Sharing:
         """Answer with a response of which the policy says how it is to be stored."""
         rules = job.exchange.route.rules
         response = answer.response
-        fields = passed_on(response, job.times[1], hidden_fields(response, job.times[1], rules))
+        fields = passed_on(response, job.times[1], rules)
         fields = [field for field in fields if field[0].lower() != b"age"]
         fields = site_fields(fields, store.terms, rules, response.status)
         if store.withheld:

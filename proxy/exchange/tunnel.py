@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from proxy.exchange.client import Client
-from proxy.message.fields import RawField
+from proxy.message.fields import Fields, RawField
+from proxy.message.grammar import protocol_names
 from proxy.upstream.body import ResponseBody
 from proxy.upstream.connection import TunnelEnd
 
@@ -79,3 +80,14 @@ class Tunnel:
             self._over = True
             self._client.on_writable = None
             self._done(self._sent)
+
+
+def upgrade_fields(fields: Fields, upgrade: bytes) -> list[RawField]:
+    """Return the fields that ask for these protocols, or say that one of them begins, with what they need of a message.
+
+    Only h2c needs something: its settings, which belong to the connection, too (RFC 7540 §3.2.1).
+    """
+    settings = fields.get(b"http2-settings") if b"h2c" in protocol_names(upgrade) else None
+    if settings is None:
+        return [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
+    return [(b"Connection", b"Upgrade, HTTP2-Settings"), (b"Upgrade", upgrade), (b"HTTP2-Settings", settings)]

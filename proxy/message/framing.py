@@ -15,7 +15,7 @@ class NoBody:
     """The message ends with its head."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Length:
     """The body has this many bytes."""
 

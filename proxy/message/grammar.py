@@ -57,6 +57,11 @@ def members(value: bytes) -> Iterator[bytes]:
             yield stripped
 
 
+def protocol_names(upgrade: bytes) -> frozenset[bytes]:
+    """Return the names of the protocols in an Upgrade field, in lower case and without versions (RFC 9110 §7.8)."""
+    return frozenset(token.partition(b"/")[0] for token in tokens(upgrade))
+
+
 def tokens(value: bytes) -> list[bytes]:
     """Return the members of a list of case-insensitive tokens, in lower case."""
     return [member.lower() for member in members(value)]

@@ -27,14 +27,16 @@ Later = Callable[[float, Callable[[], None]], object]
 def text_line(entry: Entry) -> str:
     """Write the line: time, peer, method, URL, status, bytes, milliseconds, cache, detail, site and route.
 
+    What was wrong with the origin's answer is written behind them, in quotation marks.
     What a client sent has every byte that is not printable written as ``\\xNN``, so that each line is one request.
     """
     request, outcome = entry.request, entry.outcome
     url = request.scheme + b"://" + request.host + request.target
+    cause = f" cause={_encode(outcome.cause)}" if outcome.cause else ""
     return (
         f"{_time(entry.at)} {_peer(request.peer)} {_escape(request.method) or '-'} {_escape(url)} {entry.status} "
         f"{entry.size}B {entry.duration * 1000:.3f}ms {outcome.word()} {outcome.detail or '-'} "
-        f"site={_escape(entry.site.encode())} route={entry.route}\n"
+        f"site={_escape(entry.site.encode())} route={entry.route}{cause}\n"
     )
 
 
@@ -61,6 +63,7 @@ def json_line(entry: Entry) -> str:
             "stored": outcome.stored,
             "collapsed": outcome.collapsed,
             "upstream_status": outcome.forward_status,
+            "cause": outcome.cause or None,
             "site": _named(entry.site),
             "route": _named(entry.route),
         }

@@ -29,6 +29,8 @@ class Outcome:
     stored: bool = False
     collapsed: bool = False
     detail: Detail | None = None
+    cause: str = ""
+    """What was wrong with the origin's answer, in words for the operator; clients are not told."""
     purge: bool = False
     """It asked for a purge."""
 

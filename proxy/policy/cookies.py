@@ -10,8 +10,8 @@ from functools import lru_cache
 SINGLE_COOKIE = b"cookie:"
 """What begins the name of one cookie among the names of varied fields; no field can have such a name."""
 
-#: Bytes of the name of a cookie that is worth remembering.
-_LONGEST_REMEMBERED = 64
+#: Bytes of a Cookie field whose names are worth remembering.
+_LONGEST_REMEMBERED = 4096
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))", re.DOTALL)
 
 
@@ -26,7 +26,7 @@ class IgnoredCookies:
         patterns = [b"(?!%b)%b" % (but, _pattern(name)) if but else _pattern(name) for name in names]
         patterns += [rb"%b\Z" % re.escape(name) for name in exact]
         self._names = re.compile(b"|".join(patterns)) if patterns else None
-        # The same few come with each request. They are as short as what is kept of them has to be.
+        # The same few come with each request.
         self._is_ignored = lru_cache(maxsize=256)(self._is_known)
         # One request is asked about several times.
         self._latest: tuple[bytes | None, bytes] = (None, b"")
@@ -39,15 +39,12 @@ class IgnoredCookies:
             return cookie.strip(b" \t;")
         latest, left = self._latest
         if cookie is not latest:
-            left = b"; ".join(
-                [pair for pair in map(bytes.strip, cookie.split(b";")) if pair and not self._ignores(pair)]
-            )
+            pairs = [pair for pair in map(bytes.strip, cookie.split(b";")) if pair]
+            # Without a call of Python's for each: a miss is asked about by its cookies.
+            known = self._is_ignored if len(cookie) <= _LONGEST_REMEMBERED else self._is_known
+            left = b"; ".join([pair for pair in pairs if not known(pair.partition(b"=")[0].rstrip())])
             self._latest = (cookie, left)
         return left
-
-    def _ignores(self, pair: bytes) -> bool:
-        name = pair.partition(b"=")[0].rstrip()
-        return self._is_ignored(name) if len(name) <= _LONGEST_REMEMBERED else self._is_known(name)
 
     def _is_known(self, name: bytes) -> bool:
         return self._names is not None and self._names.match(name) is not None

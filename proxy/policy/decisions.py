@@ -140,7 +140,7 @@ Reuse = Serve | Validate | Fetch | Refuse
 # May this response be stored? (RFC 9111 §3)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Store:
     """Store it under these terms."""
 
@@ -151,7 +151,7 @@ class Store:
     """The lower-case names of fields that stay out of it (RFC 9111 §3.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Discard:
     """Pass it on and forget it."""
 

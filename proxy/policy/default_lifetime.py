@@ -50,7 +50,8 @@ class HealthChecks:
     __slots__ = ("_agent", "_begin", "_end", "_exact", "_is_prober", "_path")
 
     def __init__(self, paths: Sequence[str], user_agents: Sequence[str]) -> None:
-        """Patterns, ``*`` standing for any text; those of paths are matched with the decoded path."""
+        """Patterns, ``*`` standing for any text; paths are matched decoded, whatever their case and final slash."""
+        paths = [path.lower() for path in paths]
         # By their form: every response that comes is looked at, and fifty alternatives of an expression take long.
         self._exact = frozenset(path for path in paths if "*" not in path)
         self._begin = tuple(path[:-1] for path in paths if path.find("*") == len(path) - 1)
@@ -78,7 +79,8 @@ class HealthChecks:
         """Tell whether a request is a health check, by its path or by who sends it."""
         if not self._exact and not self._begin and not self._end and self._path is None:
             return self.sends(request)
-        path = decoded_path(request.target)
+        path = decoded_path(request.target).lower()
+        path = path.rstrip("/") or path
         is_path = path in self._exact or path.startswith(self._begin) or path.endswith(self._end)
         return is_path or (self._path is not None and self._path.match(path) is not None) or self.sends(request)
 

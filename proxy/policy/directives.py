@@ -20,7 +20,7 @@ _NOTHING: Directives = {}
 FORBIDDING = (b"no-store", b"no-cache", b"private", b"must-revalidate", b"proxy-revalidate")
 #: Directives that limit a lifetime. Named in a way that cannot be read, they limit it to nothing (§4.2.1).
 _LIMITING = (b"max-age", b"s-maxage")
-_WORD = re.compile(rb"(?<![\w=-])(?:%b)(?![\w-])" % b"|".join((*FORBIDDING, *_LIMITING)), re.IGNORECASE)
+_WORD = re.compile(rb"(?<![\w-])(?<![\w-]=)(?:%b)(?![\w-])" % b"|".join((*FORBIDDING, *_LIMITING)), re.IGNORECASE)
 _QUOTED_ARGUMENT = re.compile(rb'=[ \t]*"(?:[^"\\]|\\.)*"', re.DOTALL)
 #: Bytes of a field that is worth remembering.
 _LONGEST_REMEMBERED = 255

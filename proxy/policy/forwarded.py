@@ -16,6 +16,7 @@ _ABOUT_CLIENTS = (b"for", b"by")
 _SCHEMES = (b"http", b"https")
 _VISITOR = re.compile(rb'"scheme"\s*:\s*"(https?)"')
 _SWITCH = {b"ssl": b"https", b"on": b"https", b"1": b"https", b"true": b"https", b"https": b"https"}
+_OF_WEBSOCKETS = {b"wss": b"https", b"ws": b"http"}
 _SWITCHED_OFF = {b"off": b"http", b"0": b"http", b"false": b"http", b"http": b"http"}
 
 
@@ -35,8 +36,9 @@ def forwarded_in_key(value: bytes) -> tuple[bytes, bool]:
 
 
 def _last_word(value: bytes) -> bytes:
-    """Return the last member of a list: who is nearest to us wrote it."""
-    return (tokens(value) or [b""])[-1]
+    """Return the last member of a list: who is nearest to us wrote it. Traefik says wss of WebSockets."""
+    word = (tokens(value) or [b""])[-1]
+    return _OF_WEBSOCKETS.get(word, word)
 
 
 def _of_forwarded(value: bytes) -> bytes:
@@ -67,6 +69,8 @@ SCHEME_FIELDS: Mapping[bytes, Callable[[bytes], bytes]] = {
     b"front-end-https": _of_switch,
     b"x-arr-ssl": lambda value: b"https" if value else b"",
     b"x-appengine-https": _of_switch,
+    b"wl-proxy-ssl": _of_switch,
+    b"fastly-ssl": _of_switch,
     b"cloudfront-forwarded-proto": _last_word,
     b"cf-visitor": _of_visitor,
 }

@@ -18,18 +18,21 @@ def explicit_lifetime(
     Expires is for others where the directives are those of a targeted field (RFC 9213 §2.2).
     Freshness information that cannot be read makes the response stale, as §4.2.1 encourages.
     """
-    if b"s-maxage" in directives:
-        return delta_seconds(directives[b"s-maxage"]) or _STALE
-    return lifetime_for_browsers(directives, fields, date_value, is_targeted=is_targeted)
+    for name in (b"s-maxage", b"max-age"):
+        if name in directives:
+            return delta_seconds(directives[name]) or _STALE
+    return None if is_targeted else _until_expires(fields, date_value)
 
 
-def lifetime_for_browsers(
-    directives: Directives, fields: Fields, date_value: UnixTime, *, is_targeted: bool = False
-) -> Seconds | None:
+def lifetime_for_browsers(directives: Directives, fields: Fields, date_value: UnixTime) -> Seconds | None:
     """Return the lifetime that the origin gave to private caches, for which s-maxage is not (§5.2.2.10)."""
     if b"max-age" in directives:
         return delta_seconds(directives[b"max-age"]) or _STALE
-    lines = [] if is_targeted else fields.lines(b"expires")
+    return _until_expires(fields, date_value)
+
+
+def _until_expires(fields: Fields, date_value: UnixTime) -> Seconds | None:
+    lines = fields.lines(b"expires")
     if not lines:
         return None
     if len(lines) > 1:

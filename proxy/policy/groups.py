@@ -7,6 +7,7 @@ those in it, and never brings back what was invalid.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -21,6 +22,8 @@ _GROUPS = b"cache-groups"
 _INVALIDATION = b"cache-group-invalidation"
 #: No target has it; the key of a response for several URLs has, and each of several keys of one URL.
 _SEVERAL = ord("#")
+#: Data of a page that are asked for with another query each time: Next.js, Remix 2; React Router, SvelteKit, Nuxt.
+_PAGE_DATA = re.compile(rb"[?&](?:_rsc|_data|_routes)=|(?:\.data|__data\.json|/_payload\.js(?:on)?)\?")
 
 
 def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> tuple[PrimaryKey, ...]:
@@ -28,7 +31,7 @@ def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> 
 
     One that is for several URLs, or has one of several keys of its URL, is in the group of its path, too.
     """
-    path = (group_of_path(request),) if _SEVERAL in primary else ()
+    path = (group_of_path(request),) if _has_kin(primary) else ()
     if _GROUPS not in stored.head.lower():
         return path
     return path + _keys(request, stored.fields().get(_GROUPS))
@@ -36,7 +39,12 @@ def groups_of(primary: PrimaryKey, request: Request, stored: StoredResponse) -> 
 
 def may_be_grouped(primary: PrimaryKey, stored: StoredResponse) -> bool:
     """Tell whether ``groups_of`` has to be asked: nearly no response is in any group."""
-    return _SEVERAL in primary or _GROUPS in stored.head.lower()
+    return _has_kin(primary) or _GROUPS in stored.head.lower()
+
+
+def _has_kin(primary: PrimaryKey) -> bool:
+    """Tell whether a write to its path concerns what lies under a key, whatever else the key is made of."""
+    return _SEVERAL in primary or (primary.find(b"?") >= 0 and _PAGE_DATA.search(primary) is not None)
 
 
 def group_of_path(request: Request) -> PrimaryKey:

@@ -30,7 +30,7 @@ def decide_heading(
     §4.3.5 has it updated also where the answer has no validator. Then nothing shows that it is the same, and it is left
     as it is.
     """
-    if answer.status != 200 or stored.status != 200 or is_personal(request, answer, times[1], rules):
+    if answer.status != 200 or stored.status != 200 or is_personal(request, stored, answer, times[1], rules):
         return None
     if not _matches(stored, answer.fields):
         return Outdated()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from proxy.message.heads import Request
@@ -24,33 +25,37 @@ _USUAL = frozenset(
     b"upgrade-insecure-requests user-agent via x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto "
     b"x-forwarded-server x-real-ip x-request-id x-requested-with".split()
 )
+#: Bytes of a name that is worth remembering: clients choose them.
+_LONGEST_REMEMBERED = 64
 _CREDENTIALS = frozenset((b"authorization", b"cookie"))
 
 
 class IdentityFields:
     """Names of fields, beside Cookie and Authorization, by which an application may know who asks."""
 
-    __slots__ = ("_pattern", "_usual")
+    __slots__ = ("_known", "_pattern", "usual")
 
     def __init__(self, patterns: Sequence[str]) -> None:
         """``patterns`` are lower-case names, ``*`` standing for any text."""
         self._pattern = re.compile(any_of(patterns)) if patterns else None
-        self._usual = frozenset(name for name in _USUAL if not self.covers(name)) | _CREDENTIALS
+        # A site's requests have the same few names, and a hundred patterns take long.
+        self._known = lru_cache(maxsize=512)(self._matches)
+        self.usual = frozenset(name for name in _USUAL if not self.covers(name)) | _CREDENTIALS
+        """Names that are none of them, and all that most requests have: then there is no need to look further."""
 
     def covers(self, name: bytes) -> bool:
         """Tell whether a field with this lower-case name identifies the client.
 
         CGI and WSGI give an application the same name for ``X-Api-Key`` and ``X_Api_Key``.
         """
+        return self._known(name) if len(name) <= _LONGEST_REMEMBERED else self._matches(name)
+
+    def _matches(self, name: bytes) -> bool:
         return self._pattern is not None and self._pattern.match(_text(name)) is not None
 
     def sent(self, names: Iterable[bytes]) -> Iterable[bytes]:
         """Return those of the lower-case names of a request's fields that identify its client."""
         return filter(self.covers, names)
-
-    def are_absent(self, index: Mapping[bytes, bytes]) -> bool:
-        """Tell at a glance whether a request has none of them; False where it has to be looked at."""
-        return index.keys() <= self._usual
 
 
 def _text(name: bytes) -> str:
@@ -65,7 +70,7 @@ def unaccounted(request: Request, vary: Collection[bytes], distinctions: Distinc
     index = request.fields.index
     if b"authorization" in index and b"authorization" not in vary:
         return Detail.AUTHORIZATION
-    if not distinctions.identity.are_absent(index) and _has_identity(index, vary, distinctions):
+    if not index.keys() <= distinctions.identity.usual and _has_identity(index, vary, distinctions):
         return Detail.IDENTITY
     cookie = index.get(b"cookie")
     if cookie is None or b"cookie" in vary:

@@ -28,8 +28,9 @@ def invalidated(request: Request, response: Response, kinds: Sequence[Companion]
         if value is not None and (target := same_origin(request, value)) is not None and target not in targets:
             targets.append(target)
     if kinds:
+        # Frameworks tell actions of one page apart by the query: POST /todo?/create, /todo.data?index.
         paths = dict.fromkeys(target.partition(b"?")[0] for target in targets)
-        targets += [beside for path in paths for beside in companions(path, kinds)]
+        targets += [*paths, *(beside for path in paths for beside in companions(path, kinds))]
     targets = list(dict.fromkeys(targets))
     return tuple(replace(request, method=b"GET", target=target) for target in targets)
 

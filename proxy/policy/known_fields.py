@@ -1,8 +1,7 @@
 """Request fields that servers and frameworks read beside the URL, and what each means for a cache.
 
 Read in the sources of gunicorn 27.0, Werkzeug 3.1 (ProxyFix), Django 5.2, Next.js 15.5, request-ip 3.3, htmx 4.0,
-Turbo 8.0, Inertia 3.7 and Unpoly 3.14; the others by what their documentation and advisories name. Names are in lower
-case.
+Turbo 8.0, Inertia 3.7 and Unpoly 3.14; the others are names in general use. Names are in lower case.
 """
 
 from __future__ import annotations
@@ -100,6 +99,7 @@ _EDGES = (
     "x-nuxt-error x-react-router-spa-mode x-react-router-prerender-data x-astro-path x-astro-locals "
     # The scheme: CDNs, IIS with ARR, App Engine, WebLogic.
     "cf-visitor cloudfront-forwarded-proto x-arr-ssl x-appengine-https x-https x-ssl x-proto x-forwarded wl-proxy-ssl "
+    "https fastly-ssl x-fastly-ssl x-rewrite-uri x-ms-original-url "
     "x-client-scheme x-client-proto forwarded-proto forwarded-scheme x-original-proto x-original-scheme "
     # The host: Drupal, Magento, WordPress behind proxies, Joomla.
     "x-http-host-override x-http-host x-backend-host x-original-http-host x-proxy-host forwarded-host x-override-host "
@@ -155,7 +155,7 @@ def _table() -> dict[bytes, FieldKind]:
         FieldKind.PROXY_CLIENT: _names(
             "forwarded x-forwarded-for x-real-ip x-client-ip true-client-ip x-cluster-client-ip"
         ),
-        FieldKind.METHOD: _names("x-http-method x-http-method-override x-method-override"),
+        FieldKind.METHOD: _names("x-http-method x-http-method-override x-method-override x-original-method"),
         # CGI makes HTTP_PROXY of it (CVE-2016-5385).
         FieldKind.NEVER: _names("proxy"),
         # Of Turbo 8 and htmx 4: new with each request.

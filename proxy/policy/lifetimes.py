@@ -1,4 +1,4 @@
-"""Terms of a response that may be stored: its lifetime, who gave it, and what may be done with it once it is stale."""
+"""Terms of a response that may be stored: its lifetime, who gave it, and what may be done once it is stale."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.policy.stored import Terms, shared
 from proxy.policy.surrogate import NO_WORD, READERS, SurrogateWord, surrogate_word
 from proxy.policy.told import PAGES
 
-#: §5.2.2.2, §5.2.2.8, §5.2.2.10
+#: RFC 9111 §5.2.2.2, §5.2.2.8, §5.2.2.10
 _NEVER_STALE = frozenset((b"must-revalidate", b"proxy-revalidate", b"s-maxage"))
 _BUT_S_MAXAGE = _NEVER_STALE - {b"s-maxage"}
 #: RFC 5861
@@ -39,7 +39,7 @@ def terms_of(
 ) -> Terms | None:
     """Return the terms of a response; None where nobody gives it a lifetime.
 
-    ``times`` are request_time and response_time (§4.2.3).
+    ``times`` are request_time and response_time (RFC 9111 §4.2.3).
     """
     fields, directives = response.fields, words.directives
     request_time, response_time = times
@@ -83,7 +83,8 @@ def terms_of(
         vary=shared(vary),
         unsaid=unsaid and not explicit,
         immutable=b"immutable" in directives,
-        sharable=is_sharable(response.status, words, stated, no_cache=no_cache),
+        sharable=(bool(stated) and not no_cache and response.status not in _REFUSALS)
+        or is_sharable(response.status, words, stated, no_cache=no_cache),
     )
 
 
@@ -98,7 +99,7 @@ def is_sharable(status: int, words: Said, stated: Seconds | None, *, no_cache: b
 
 
 def _must_revalidate(directives: Directives, rules: Rules, *, overridden: bool) -> bool:
-    """Tell whether a response must never be served stale (§4.2.4).
+    """Tell whether a response must never be served stale (RFC 9111 §4.2.4).
 
     What s-maxage means (§5.2.2.10) goes with it where the operator's lifetime stands in its place.
     """

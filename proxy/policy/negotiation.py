@@ -138,7 +138,7 @@ def takes_codings(codings: bytes, request: Request) -> bytes | None:
     return b"1" if all(weighed) else b"0"
 
 
-#: §8.4.1: recipients treat them as equivalent.
+#: Recipients treat them as equivalent (RFC 9110 §8.4.1).
 _ALIASES = {b"x-gzip": b"gzip", b"gzip": b"x-gzip", b"x-compress": b"compress", b"compress": b"x-compress"}
 
 

@@ -115,7 +115,7 @@ def _stale(asked: RequestTerms, stored: StoredResponse, now: UnixTime) -> Reuse:
     terms = stored.terms
     staleness = terms.age(now) - terms.lifetime
     if not terms.no_cache and not terms.must_revalidate:
-        if staleness < terms.stale_while_revalidate:
+        if staleness < terms.stale_while_revalidate and stored.is_good:
             return Serve(stored, Detail.STALE_WHILE_REVALIDATE, refresh=True)
         if _stale_enough(asked, staleness):
             return Serve(stored, Detail.MAX_STALE)

@@ -104,6 +104,11 @@ class StoredResponse(Struct, eq=False, gc=False):
             self.fresh_until = terms.born + terms.lifetime
 
     @property
+    def is_good(self) -> bool:
+        """Tell whether it says what there is, or that there is nothing (404 and 410)."""
+        return self.status < 400 or self.status in (404, 410)
+
+    @property
     def complete_size(self) -> int:
         """Return the size of the whole representation, whatever part of it is stored."""
         return len(self.body) if self.extent is None else self.extent.complete

@@ -19,8 +19,9 @@ from proxy.policy.posting import answers_get
 from proxy.policy.ranges import stated_extent
 from proxy.policy.rules import Rules
 from proxy.policy.said import Said, said
-from proxy.policy.stored import Terms
+from proxy.policy.stored import StoredResponse, Terms
 from proxy.policy.surrogate import READERS
+from proxy.policy.tags import HIDDEN
 
 #: RFC 9111 §3.5: what lets a shared cache store the answer to a request with Authorization.
 _SHARED_BY = frozenset((b"public", b"s-maxage", b"must-revalidate"))
@@ -55,7 +56,7 @@ def decide_storing(
     vary = _varied_by(request, response, rules)
     if (forbidden := _forbidden(request, response, words, vary, rules)) is not None:
         return Discard(forbidden)
-    if operators_word(response, words, times[1], rules).forbids:
+    if not FOR_CACHES.isdisjoint(response.fields.index) and operators_word(response, words, times[1], rules).forbids:
         return Discard(Detail.NO_STORE)
     terms = terms_of(request, response, words, vary or (), times, rules)
     if terms is None or (not terms.explicit and (response.status == 206 or request.method != b"GET")):
@@ -109,7 +110,7 @@ def _forbidden(
     if rules.set_cookie is SetCookie.NEVER and _sets_cookie(response, words):
         return Detail.SET_COOKIE
     index = request.fields.index
-    if b"authorization" not in index and rules.distinctions.identity.are_absent(index):
+    if b"authorization" not in index and index.keys() <= rules.distinctions.identity.usual:
         return None
     return _unshared(index, vary, rules) if directives.keys().isdisjoint(_SHARED_BY) else None
 
@@ -155,12 +156,14 @@ def _personal(request: Request, response: Response, terms: Terms, words: Said, r
     return None if terms.sharable else unaccounted(request, terms.vary, rules.distinctions)
 
 
-def is_personal(request: Request, response: Response, now: UnixTime, rules: Rules) -> bool:
-    """Tell whether a response is for the client of its request alone, for all we know."""
-    words = said(response.fields, rules.targeted)
-    vary = vary_names(response.fields) or ()
-    if unaccounted(request, vary, rules.distinctions) is None:
+def is_personal(request: Request, stored: StoredResponse, response: Response, now: UnixTime, rules: Rules) -> bool:
+    """Tell whether a response is for a client whom what is stored for others does not tell apart from them.
+
+    What its own Vary says is of no account: it is about other responses.
+    """
+    if unaccounted(request, stored.terms.vary, rules.distinctions) is None:
         return False
+    words = said(response.fields, rules.targeted)
     date = date_value(response.fields, now)
     stated = explicit_lifetime(words.directives, response.fields, date, is_targeted=words.is_targeted)
     no_cache = b"no-cache" in words.directives
@@ -173,14 +176,18 @@ def _why_no_lifetime(request: Request, response: Response, rules: Rules) -> Deta
     return Detail.HEALTH_CHECK if is_page and rules.health_checks.ask(request) else Detail.NO_FRESHNESS
 
 
-def outdates(request: Request, response: Response, why: Detail, rules: Rules) -> bool:
+def outdates(request: Request, stored: StoredResponse, response: Response, why: Detail, rules: Rules) -> bool:
     """Tell whether a response that is discarded shows that the one stored for the same request no longer holds.
 
-    An answer to somebody who is known is about that client, and ends nothing for others.
+    An answer to somebody whom the stored one does not tell apart from others ends nothing for them.
     """
     if why not in _WHOEVER_ASKS or response.status == 304 or response.status >= 500:
         return False
-    return unaccounted(request, vary_names(response.fields) or (), rules.distinctions) is None
+    return unaccounted(request, stored.terms.vary, rules.distinctions) is None
+
+
+FOR_CACHES = HIDDEN.union(READERS)
+"""The lower-case names of fields of responses that some or all clients do not get."""
 
 
 def hidden_fields(response: Response, now: UnixTime, rules: Rules) -> frozenset[bytes]:
@@ -188,8 +195,6 @@ def hidden_fields(response: Response, now: UnixTime, rules: Rules) -> frozenset[
 
     What is said to surrogates is among them where it was obeyed.
     """
-    if READERS.keys().isdisjoint(response.fields.index):
-        return rules.hidden
     return rules.hidden | operators_word(response, said(response.fields, rules.targeted), now, rules).fields
 
 

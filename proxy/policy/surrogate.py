@@ -19,8 +19,12 @@ _OUR_TOKEN = b"sitecache"
 
 _MOMENT = re.compile(rb"@[0-9]{1,18}")
 _DURATION = re.compile(rb"([0-9]{1,11})([smhd]?)")
+#: A comma is missing, and what forbids still does.
+_SEPARATED = re.compile(rb"[; \t]+")
 _PART = re.compile(rb'(?:\A|(?<=;))(?:[^;"]|"[^"]*"?)*')
 _UNITS: Mapping[bytes, int] = {b"": 1, b"s": 1, b"m": 60, b"h": 3600, b"d": 86400}
+#: The first is of the specification; who writes the others means the same.
+_SURROGATE_FORBIDS = frozenset((b"no-store", b"private", b"no-cache"))
 #: Words of Edge-Control that keep a response out of a cache; ``!`` before one takes it back.
 _EDGE_FORBIDS = frozenset((b"no-store", b"bypass-cache", b"no-cache"))
 
@@ -46,7 +50,7 @@ NO_WORD = SurrogateWord(None, frozenset())
 
 
 def surrogate_word(fields: Fields, now: UnixTime) -> SurrogateWord:
-    """Return the shortest lifetime that these fields give; what cannot be read is 0, as a date that cannot (§4.2.1)."""
+    """Return the shortest lifetime that these fields give; what cannot be read is 0 (RFC 9111 §4.2.1)."""
     if READERS.keys().isdisjoint(fields.index):
         return NO_WORD
     said = {}
@@ -72,11 +76,14 @@ def _surrogate_control(value: bytes, now: UnixTime) -> Seconds | None:
     said: dict[bytes, Seconds] = {}
     for member in members(value):
         directive, targets = _split_targets(member)
+        if not _SURROGATE_FORBIDS.isdisjoint(targets):
+            # No device is called so: a comma is missing.
+            return _STALE
         if targets and _OUR_TOKEN not in targets:
             continue
         name, equals, argument = directive.partition(b"=")
         name = name.strip(b" \t").lower()
-        if name == b"no-store":
+        if name in _SURROGATE_FORBIDS:
             return _STALE
         if name == b"max-age" and equals:
             # Fresh for N seconds, and of use for M more; those are not ours to promise.
@@ -106,8 +113,9 @@ def _edge_control(value: bytes, now: UnixTime) -> Seconds | None:
 
 def _edge_directives(value: bytes) -> Iterator[tuple[bytes, bytes]]:
     for member in members(value):
-        name, _, argument = member.partition(b"=")
-        yield name.strip(b" \t").lower(), unquote(argument.strip(b" \t")).lower()
+        for part in _SEPARATED.split(member):
+            name, _, argument = part.partition(b"=")
+            yield name.lower(), unquote(argument).lower()
 
 
 def _duration(value: bytes) -> Seconds:

@@ -37,16 +37,13 @@ def site_fields(raw: list[RawField], terms: Terms, rules: Rules, status: int = 2
     return with_lifetime(raw, terms.lifetime, UnixTime(terms.born + terms.lifetime))
 
 
-def spent_fields(
-    raw: list[RawField], response: Response, rules: Rules, now: UnixTime, *, is_read: bool
-) -> list[RawField]:
-    """Return the fields of a response that is not stored, with what the operator decided written into them.
+def spent_fields(raw: list[RawField], response: Response, rules: Rules, now: UnixTime) -> list[RawField]:
+    """Return the fields of an answer to GET that is not stored, with what the operator decided written into them.
 
-    A lifetime of 0 is said downstream as Django says it of what is read, where the application did not forbid caches
-    to store anyhow; ``is_read`` says that the method was GET or HEAD.
+    A lifetime of 0 is said downstream as Django says it, where the application did not forbid caches to store anyhow.
     """
     raw = _with_vary(raw, rules.varied_cookies)
-    if not is_read or not rules.downstream_headers or not _is_spent(response, rules):
+    if not rules.downstream_headers or not _is_spent(response, rules):
         return raw
     if any(name in parse_directives(response.fields.get(b"cache-control")) for name in _FORBIDDEN):
         return raw

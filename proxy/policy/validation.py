@@ -18,16 +18,13 @@ from proxy.policy.directives import NO_TERMS
 from proxy.policy.forwarding import end_to_end
 from proxy.policy.rules import Rules
 from proxy.policy.stored import StoredResponse, Terms
-from proxy.policy.storing import decide_storing, hidden_fields, without
+from proxy.policy.storing import decide_storing, hidden_fields, is_personal, without
 from proxy.policy.surrogate import READERS
 from proxy.policy.tags import tags_of
 from proxy.policy.told import site_fields, without_lifetime
 
 #: RFC 5861 §4
 _ERRORS = frozenset({500, 502, 503, 504})
-
-#: RFC 9110 §15.5.5, §15.5.11
-_ABSENT = frozenset({404, 410})
 
 #: RFC 9111 §3.2: fields of a 304 that say nothing about the stored body, which stays as it is.
 _NOT_UPDATED = frozenset({b"content-length", b"content-encoding", b"content-range", b"transfer-encoding", b"age"})
@@ -81,7 +78,7 @@ def may_stand_in(request: Request, stored: StoredResponse, now: UnixTime, rules:
     A stored error may not, for the new one is newer; nor does a health check hear that all was well once.
     """
     terms = stored.terms
-    if terms.must_revalidate or terms.no_cache or not _was_good(stored.status) or rules.health_checks.sends(request):
+    if terms.must_revalidate or terms.no_cache or not stored.is_good or rules.health_checks.sends(request):
         return False
     window = terms.stale_if_error
     if window is None:
@@ -91,17 +88,15 @@ def may_stand_in(request: Request, stored: StoredResponse, now: UnixTime, rules:
     return terms.age(now) < terms.lifetime + window
 
 
-def _was_good(status: int) -> bool:
-    """Tell whether a response said what there is, or that there is nothing."""
-    return status < 400 or status in _ABSENT
-
-
 def _freshen(
     request: Request, stored: StoredResponse, answer: Response, times: tuple[UnixTime, UnixTime], rules: Rules
 ) -> Freshen | AskAgain:
     """Give the stored response the fields of the 304 and terms made from both (§3.2, §4.3.4)."""
     if b"set-cookie" in answer.fields and rules.set_cookie is SetCookie.NEVER:
         # The cookie is for this client only; it gets a response of its own, which is not stored.
+        return AskAgain()
+    if is_personal(request, stored, answer, times[1], rules):
+        # A 304 says what the 200 would have said of sharing (RFC 9110 §15.4.5): this one is for one client.
         return AskAgain()
     # What a field said of how old the response was is said anew, or no longer holds.
     marks = frozenset(rules.response_lifetimes)

@@ -25,7 +25,7 @@ class Asked:
     requests: int = 0
     """Asked since the start."""
     retries: int = 0
-    """Of these, asked again because a reused connection had ended."""
+    """Of these, asked again because a reused connection had ended, or held bytes of no response."""
     answers: Counter[int] = field(default_factory=Counter)
     """By the class of their status: 2 for 200 to 299."""
     errors: Counter[str] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class Origin:
         self.requests = 0
         """Asked since the start."""
         self.retries = 0
-        """Of these, asked again because a reused connection had ended."""
+        """Of these, asked again because a reused connection had ended, or held bytes of no response."""
         self.answers: Counter[int] = Counter()
         """By the class of their status: 2 for 200 to 299."""
         self.errors: Counter[str] = Counter()
@@ -98,7 +98,7 @@ class Origin:
         if isinstance(result, Answer):
             self._answered(result)
             told(result)
-        elif isinstance(result, UpstreamClosed) and not connection.touched:
+        elif _has_said_nothing(connection, result):
             told(None)
         else:
             self._failed(result)
@@ -116,19 +116,16 @@ class Origin:
             return await self._send_afresh(ask)
         try:
             answer = await connection.ask(ask)
-        except UpstreamClosed as error:
-            if not connection.touched:
-                return await self.again(ask)
-            self._failed(error)
-            raise
         except UpstreamError as error:
+            if _has_said_nothing(connection, error):
+                return await self.again(ask)
             self._failed(error)
             raise
         self._answered(answer)
         return answer
 
     async def again(self, ask: Ask) -> Answer:
-        """Ask over a fresh connection what one that was used before has ended without; raise UpstreamError."""
+        """Ask over a fresh connection what one that was used before gave no answer to; raise UpstreamError."""
         self.retries += 1
         return await self._send_afresh(ask)
 
@@ -150,6 +147,11 @@ class Origin:
         self.errors[error.reason] += 1
         # A client that went away says nothing of the origin.
         self._failed_in_a_row += not isinstance(error, RequestBodyLost)
+
+
+def _has_said_nothing(connection: UpstreamConnection, error: UpstreamError) -> bool:
+    """Tell whether what failed on a connection that was used before says nothing of the request."""
+    return connection.strayed or (isinstance(error, UpstreamClosed) and not connection.touched)
 
 
 class Origins:

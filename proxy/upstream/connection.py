@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import lru_cache, partial
+from functools import partial
 from typing import Protocol, cast
 
-from proxy.config.model import UpstreamTimeouts
+from proxy.config.model import UpstreamLimits, UpstreamTimeouts
 from proxy.deadlines import NEVER, Deadlines
 from proxy.departures import Departures
 from proxy.errors import RequestBodyLost, UpstreamClosed, UpstreamError, UpstreamGarbage, UpstreamTimeout
@@ -26,15 +26,25 @@ from proxy.message.framing import (
     UntilClose,
     response_framing,
 )
-from proxy.message.grammar import tokens
+from proxy.message.grammar import protocol_names
 from proxy.message.heads import Response
 from proxy.message.stream import Arriving
 from proxy.upstream.body import ResponseBody
-from proxy.upstream.parser import parse_response_head
+from proxy.upstream.heads import HeadReader, persists, suggests_body, without_framing
+from proxy.upstream.leftover import has_unread, left_over
+from proxy.upstream.parser import could_begin, not_http
 from proxy.upstream.upload import Upload
 
-_HEAD_LIMIT = 256 * 1024
-_MOST_INTERIM = 16
+#: How an origin says that it waits no more for a request, which is no answer to one.
+_WAITED_IN_VAIN = b"HTTP/1.1 408"
+#: Bytes that come so soon behind a response belong to it.
+_SOON = 5.0
+LIMITS = UpstreamLimits()
+
+NO_DOUBT, SLIGHT_DOUBT, STRONG_DOUBT = 0, 1, 2
+"""How likely it is that bytes follow the last response which belong to none (RFC 9112 §6.3): hardly, where it has a
+body; rather, where it has none, whatever is sent; and all the more where it has none though it is delimited as if it
+had one, or is the answer to HEAD."""
 
 
 @dataclass(slots=True)
@@ -49,7 +59,8 @@ class Ask:
     body: Arriving | None = None
     framing: Framing = NO_BODY
     """Of the request body."""
-    upgrade: bool = False
+    upgrade: bytes | None = None
+    """The protocols that it asks to switch to."""
     repeatable: bool = False
     """May be sent again when a reused connection ends before the first byte: a safe method, and no body."""
 
@@ -103,8 +114,15 @@ class UpstreamConnection(asyncio.Protocol):
         timeouts: UpstreamTimeouts,
         released: Callable[[UpstreamConnection], None],
         lost: Callable[[UpstreamConnection], None],
+        limits: UpstreamLimits = LIMITS,
     ) -> None:
         self.deadline = NEVER
+        self.doubt = NO_DOUBT
+        """Of what may still come behind the last response."""
+        self.strayed = False
+        """Bytes that belong to no response came behind one without a body, or so late that they could meet the next."""
+        self.fault: UpstreamGarbage | None = None
+        """What the origin sent that nobody can read."""
         self.touched = False
         """A byte of the current response has come, so the origin has seen the request."""
         self.on_tunnel_writable: Callable[[bool], None] | None = None
@@ -120,8 +138,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._told: Told = _nobody
         self._unsent = b""
         """A request that leaves at the end of this turn of the event loop."""
-        self._buffer = b""
-        self._interim = 0
+        self._heads = HeadReader(limits)
+        self._is_reused = False
+        """It has carried a response before."""
         self._sending = False
         """The request body is on its way."""
         self._blocked = False
@@ -132,6 +151,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._left = 0
         self._decoder = ChunkedDecoder()
         self._keep = False
+        self._refuses = False
+        """The response says that the request, which has a body, is not taken."""
         self._endless = False
 
     # The exchange's side.
@@ -140,6 +161,11 @@ class UpstreamConnection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Tell whether a request can be sent now."""
         return self._state is _State.IDLE and not self._transport.is_closing()
+
+    @property
+    def has_unread(self) -> bool:
+        """Tell whether bytes have come that answer nothing, and have not been read yet."""
+        return has_unread(self._transport)
 
     def ask(self, ask: Ask) -> asyncio.Future[Answer]:
         """Send a request; the future becomes its final response, or an UpstreamError."""
@@ -151,12 +177,12 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a request; ``told`` is called with what becomes of it."""
         self.touched = False
         if self._state is not _State.IDLE:
-            told(UpstreamClosed("the origin closed the connection before it was asked"))
+            told(self.fault or UpstreamClosed("the origin closed the connection before it was asked"))
             return
         self._told = told
         self._ask = ask
         self._state = _State.HEAD
-        self._interim = 0
+        self._heads.begin()
         self.deadline = self._deadlines.now + self._timeouts.first_byte
         if ask.body is None:
             self._unsent = ask.head
@@ -228,15 +254,13 @@ class UpstreamConnection(asyncio.Protocol):
         match self._state:
             case _State.HEAD:
                 self.touched = True
-                self._buffer = self._buffer + data if self._buffer else data
-                self._read_heads()
+                self._read_heads(data)
             case _State.BODY:
                 self._read_body(data)
             case _State.TUNNEL:
                 self._body.give(data)
             case _State.IDLE:
-                # Nothing was asked, so whatever it says could only be taken for the answer to the next request.
-                self.close()
+                self._stray(data)
             case _State.CLOSED:
                 pass
 
@@ -252,8 +276,31 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits that nothing more will come."""
         self._deadlines.forget(self)
+        if exc is not None:
+            self._read_on()
         self._fail(UpstreamClosed(str(exc) if exc else "the origin closed the connection"))
         self._lost(self)
+
+    def _read_on(self) -> None:
+        """Read what came before the connection was reset.
+
+        An origin that answers an upload and closes has the kernel reset it, as soon as more of that comes.
+        """
+        if self._state in (_State.HEAD, _State.BODY) and (data := left_over(self._transport)):
+            self.data_received(data)
+        ask = self._ask
+        has_answered = self._state is _State.BODY and isinstance(self._framing, UntilClose)
+        if has_answered and ask is not None and ask.body is not None and self._refuses:
+            self._end(())
+
+    def _stray(self, data: bytes) -> None:
+        """Nothing was asked, so whatever is said could only be taken for the answer to the next request."""
+        if self._is_reused:
+            is_soon = self._deadlines.now < self.deadline - self._timeouts.idle + _SOON
+            self.strayed = is_soon and not data.startswith(_WAITED_IN_VAIN)
+        elif not could_begin(data):
+            self.fault = not_http(data)
+        self.close()
 
     def pause_writing(self) -> None:
         """The origin takes no more of what we send now."""
@@ -294,45 +341,48 @@ class UpstreamConnection(asyncio.Protocol):
 
     # The response head.
 
-    def _read_heads(self) -> None:
+    def _read_heads(self, data: bytes) -> None:
         # Before the body is read: when that is whole, the connection may be closed.
         told = self._told
         try:
-            response = self._final_response()
+            response = self._final_response(data)
             if response is None:
                 return
             answer = self._begin_body(response)
-        except UpstreamGarbage as error:
+        except (UpstreamGarbage, UpstreamClosed) as error:
             self._fail(error)
             return
         self._told = _nobody
         # Last, because whoever is told may send the next request over this connection at once.
         told(answer)
 
-    def _final_response(self) -> Response | None:
+    def _final_response(self, data: bytes) -> Response | None:
         """Read heads up to that of the final response; None where it has not come."""
+        heads = self._heads
         while (ask := self._ask) is not None:
-            end = self._buffer.find(b"\r\n\r\n") + 4
-            if end < 4 and len(self._buffer) <= _HEAD_LIMIT:
-                return None
-            if not 4 <= end <= _HEAD_LIMIT:
-                raise UpstreamGarbage("the response head is too large")
-            response = parse_response_head(self._buffer[:end])
-            self._buffer = self._buffer[end:]
-            if response.status >= 200 or response.status == 101:
+            try:
+                response = heads.read(data)
+            except UpstreamGarbage:
+                self.strayed = self._is_reused and heads.is_first
+                raise
+            if response is None or response.status >= 200 or response.status == 101:
+                if response is not None and response.status == 408 and self._is_reused and heads.is_first:
+                    # RFC 9110 §15.5.9: it waited in vain for a request, and ours was on its way.
+                    self.touched = False
+                    raise UpstreamClosed("the origin waited in vain for a request")
                 return response
-            self._interim += 1
-            if self._interim > _MOST_INTERIM:
-                raise UpstreamGarbage("too many interim responses")
             self._expect()
             ask.interim(response)
+            data = heads.behind()
+            if not data:
+                break
         return None
 
     def _begin_body(self, response: Response) -> Answer:
         """Read what of the body came with its head; the answer has its whole where that is all."""
         ask = self._ask
         switches = response.status == 101
-        if ask is None or (switches and not ask.upgrade):
+        if ask is None or (switches and not _was_asked_for(response, ask.upgrade)):
             raise UpstreamGarbage("a switch of protocols that was not asked for")
         framing = UNTIL_CLOSE if switches else response_framing(response.fields, response.status, ask.method)
         self._framing = framing
@@ -341,15 +391,31 @@ class UpstreamConnection(asyncio.Protocol):
             self._decoder = ChunkedDecoder()
         self._body = body = ResponseBody(self)
         self._state = _State.TUNNEL if switches else _State.BODY
-        self._keep = _persists(response)
+        self._keep = persists(response)
         self._endless = response.is_event_stream
+        if framing is NO_BODY:
+            self._doubt(ask.method, response)
+        elif self.doubt:
+            self.doubt = NO_DOUBT
+        if ask.body is not None:
+            self._refuses = response.status >= 400
+        self._is_reused = True
         self._expect()
-        rest, self._buffer = self._buffer, b""
+        rest = self._heads.behind()
         if not switches:
             self._read_body(rest)
         elif rest:
             body.give(rest)
         return Answer(response, body, framing, self if switches else None)
+
+    def _doubt(self, method: bytes, response: Response) -> None:
+        """Judge what may come behind a response without a body."""
+        suggests = suggests_body(response)
+        self.doubt = STRONG_DOUBT if suggests or method == b"HEAD" else SLIGHT_DOUBT
+        if response.status == 204:
+            # RFC 9110 §8.6, RFC 9112 §6.1: it must not, and what is sent next may be anything.
+            self._keep = self._keep and not suggests
+            without_framing(response)
 
     # The response body.
 
@@ -358,7 +424,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._expect()
         match self._framing:
             case NoBody():
-                self._keep = self._keep and not data
+                self._behind(data)
                 self._end(())
             case Length():
                 self._read_length(data)
@@ -370,8 +436,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _read_length(self, data: bytes) -> None:
         if len(data) > self._left:
-            # What lies behind the body was not asked for: the response is whole, the connection is not clean.
-            self._keep = False
+            self._behind(data[self._left :])
             data = data[: self._left]
         self._left -= len(data)
         if data:
@@ -388,8 +453,14 @@ class UpstreamConnection(asyncio.Protocol):
         for piece in content:
             self._body.give(piece)
         if self._decoder.done:
-            self._keep = self._keep and not behind
+            self._behind(behind)
             self._end(self._decoder.trailers)
+
+    def _behind(self, data: bytes) -> None:
+        """What lies behind the body was not asked for: the response is whole, the connection is not clean."""
+        if data:
+            self._keep = False
+            self.strayed = self.doubt > 0
 
     def _end(self, trailers: Sequence[RawField]) -> None:
         if self._state is not _State.BODY:
@@ -404,6 +475,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
         if clean:
             self._released(self)
+        elif self._transport.get_write_buffer_size():
+            # An upload that the origin does not take would keep it open for ever.
+            self._transport.abort()
         else:
             self._transport.close()
         # What has come is held by whoever takes it, and not until the next response.
@@ -417,6 +491,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._ask = None
         self._unsent = b""
         self.deadline = NEVER
+        if isinstance(error, UpstreamGarbage):
+            self.fault = error
         self._transport.abort()
         if state is _State.HEAD:
             told, self._told = self._told, _nobody
@@ -453,19 +529,11 @@ def _tell(future: asyncio.Future[Answer], answer: Answer | UpstreamError) -> Non
         future.set_result(answer)
 
 
+def _was_asked_for(response: Response, upgrade: bytes | None) -> bool:
+    """Tell whether a 101 switches to what was asked for (RFC 9110 §7.8)."""
+    names = protocol_names(response.fields.get(b"upgrade") or b"")
+    return upgrade is not None and bool(names) and names <= protocol_names(upgrade)
+
+
 def _nobody(answer: Answer | UpstreamError) -> None:
     """Nobody waits for an answer."""
-
-
-def _persists(response: Response) -> bool:
-    """RFC 9112 §9.3"""
-    said = response.fields.index.get(b"connection")
-    if said is None:
-        return response.minor == 1
-    options = _options(said)
-    return b"close" not in options and (response.minor == 1 or b"keep-alive" in options)
-
-
-@lru_cache(maxsize=64)
-def _options(connection: bytes) -> frozenset[bytes]:
-    return frozenset(tokens(connection))

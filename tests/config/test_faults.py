@@ -58,8 +58,19 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         line("Listen: 8081", 'Listen: expected a known key, found an unknown key; did you mean "listen"?', id="key-in-capitals"),
         line(
             "timeouts: {zzz: 1}",
-            "timeouts.zzz: expected one of header, body, idle, write or drain, found an unknown key",
+            "timeouts.zzz: expected one of header, body, idle, write, linger or drain, found an unknown key",
             id="key-like-none",
+        ),
+        line(
+            "upgrades: [websocket/13]",
+            'upgrades[0]: expected the name of a protocol, as Upgrade has it, such as websocket, found "websocket/13"; '
+            "without its version",
+            id="protocol-with-a-version",
+        ),
+        line(
+            "upgrades: [web socket]",
+            'upgrades[0]: expected the name of a protocol, as Upgrade has it, such as websocket, found "web socket"',
+            id="protocol",
         ),
         line(
             "CACHES: {default: {BACKEND: locmem, KEY_FUNCTION: make_key}}",
@@ -81,12 +92,12 @@ def line(yaml: str, expected: str, *, at: int = 2, id: str) -> object:
         # shapes
         line(
             "timeouts: 5s",
-            'timeouts: expected a mapping with header, body, idle, write and drain, found "5s"',
+            'timeouts: expected a mapping with header, body, idle, write, linger and drain, found "5s"',
             id="scalar-for-section",
         ),
         line(
             "timeouts:",
-            "timeouts: expected a mapping with header, body, idle, write and drain, found nothing; "
+            "timeouts: expected a mapping with header, body, idle, write, linger and drain, found nothing; "
             "leave the key out to use the defaults",
             id="empty-section",
         ),
@@ -471,7 +482,7 @@ def test_upstream_that_is_no_address(upstream: str, found: str, tmp_path: Path) 
         pytest.param("workers: 2", f"upstream: expected the address of the application, found nothing; {GIVE}", id="absent"),
         pytest.param("upstream:", f"site.yaml:1: upstream: expected the address of the application, found nothing; {GIVE}", id="null"),
         pytest.param("upstream: {max_idle: 3}", f"site.yaml:1: upstream.url: expected {URL}, found nothing; {GIVE}", id="without-url"),
-        pytest.param("upstream: [a]", "site.yaml:1: upstream: expected a mapping with url, timeouts, max_idle, resolve_every and ca_file, found a list", id="list"),
+        pytest.param("upstream: [a]", "site.yaml:1: upstream: expected a mapping with url, timeouts, limits, max_idle, resolve_every and ca_file, found a list", id="list"),
         pytest.param(
             "upstream: http://127.0.0.1:8080",
             'site.yaml:1: upstream.url: expected an address that is not our own, found "http://127.0.0.1:8080"; '

@@ -22,10 +22,11 @@ from proxy.config.model import (
     CookiePreset,
     FieldLifetimeConfig,
     FileOptions,
-    Framework,
+    PageData,
     QueryPreset,
     RouteConfig,
     SiteConfig,
+    StaleMarks,
     UpstreamConfig,
 )
 from proxy.config.pitfalls import warnings
@@ -185,7 +186,7 @@ def test_every_field_has_a_type_the_reader_knows() -> None:
     known = {object, str, bool, int, Seconds, Bytes, tuple[str, ...], tuple[RouteConfig, ...]}
     known |= {Mapping[str, CacheConfig], Mapping[str, object], Mapping[str, str], Mapping[str, Seconds]}
     known |= {Mapping[str, SiteConfig], tuple[CookiePreset, ...], tuple[QueryPreset, ...], tuple[PurgeDialect, ...]}
-    known |= {tuple[Framework, ...], tuple[FieldLifetimeConfig, ...]}
+    known |= {tuple[PageData, ...], tuple[StaleMarks, ...], tuple[FieldLifetimeConfig, ...]}
     for cls in _sections():
         for name, hint in get_type_hints(cls).items():
             chosen = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)

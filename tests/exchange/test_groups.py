@@ -9,6 +9,7 @@ import pytest
 
 from proxy.config.units import UnixTime
 from proxy.policy.key import PrimaryKey
+from proxy.sites import COMPANIONS
 from proxy.storage.responses import NoResponses
 from tests.exchange.making import Bench, Client, Clock, Gate, request, settled, whole
 from tests.exchange.remotes import Counting, Unreachable, remote
@@ -214,3 +215,32 @@ async def test_pages_of_every_cache_of_a_site_are_in_its_groups(tmp_path: Path) 
 
 def test_where_nothing_is_stored_nothing_is_in_groups() -> None:
     NoResponses().invalidate_group(PrimaryKey(b"group"), UnixTime(0))
+
+
+@pytest.mark.rfc(9111, "4.4")
+@pytest.mark.parametrize("lines", [[], ["rsc: 1"]])
+@pytest.mark.parametrize("write", ["/todo", "/todo?/create", "/todo.data?index"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "/todo?_rsc=",
+        "/todo?a=b&_rsc=",
+        "/todo.data?_routes=",
+        "/todo/__data.json?x-sveltekit-invalidated=",
+        "/todo/_payload.json?",
+    ],
+)
+async def test_a_write_reaches_the_data_of_a_page_whatever_their_query(data: str, write: str, lines: list[str]) -> None:
+    """Next.js 16.4, React Router 8.4, SvelteKit 3.2 and Nuxt 4.5 ask for data with a query that differs each time."""
+    fresh = "cache-control: max-age=60"
+    kinds = tuple(kind for of in COMPANIONS.values() for kind in of)
+    bench = Bench(*(whole(fresh) for _ in range(3)), whole(fresh), *(whole(fresh) for _ in range(2)), companions=kinds)
+    targets = (f"{data}1", f"{data}2", "/other?_rsc=1")
+    for target in targets:
+        await bench.get(target, *lines)
+        assert (await bench.get(target, *lines)).cache_status.startswith("hit")
+    bench.clock.turn(1)
+    await bench.ask(request(write, method="POST"))
+    bench.clock.turn(1)
+    answers = [(await bench.get(target, *lines)).cache_status.partition(";")[0] for target in targets]
+    assert answers == ["fwd=uri-miss", "fwd=uri-miss", "hit"]

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.errors import UpstreamClosed
 from proxy.message.framing import UNTIL_CLOSE
-from tests.exchange.making import Bench, Client, Coming, coming, request, settled
+from tests.exchange.making import Bench, Client, Coming, coming, request, settled, whole
 
 
 @dataclass
@@ -53,6 +53,31 @@ async def test_the_switch_is_asked_for_and_passed_on() -> None:
         b"1",
     )
     assert client.cache_status == "fwd=bypass; fwd-status=101; detail=upgrade"
+
+
+@pytest.mark.rfc(9110, "7.8")
+async def test_an_upgrade_to_h2c_takes_its_settings_along_where_it_is_allowed() -> None:
+    bench = Bench(whole())
+    lines = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+    client = await bench.ask(request("/ws", *lines, upgrade=b"h2c"))
+    asked = bench.origin.fields()
+    assert asked.get(b"connection") == b"Upgrade, HTTP2-Settings"
+    assert (asked.get(b"upgrade"), asked.get(b"http2-settings")) == (b"h2c", b"AAMAAABk")
+    assert client.status == 200
+
+
+@pytest.mark.rfc(9110, "7.8")
+async def test_an_upgrade_that_is_not_passed_on_is_no_reason_to_ask_the_origin() -> None:
+    bench = Bench(whole(), whole())
+    await bench.ask(request("/page"))
+    lines = ("connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+    for method in ("GET", "HEAD"):
+        client = await bench.ask(request("/page", *lines, method=method))
+        assert client.cache_status.startswith("hit")
+    await bench.ask(request("/other", *lines))
+    asked = bench.origin.fields()
+    assert not {b"connection", b"upgrade", b"http2-settings"} & asked.index.keys()
+    assert len(bench.origin.asked) == 2
 
 
 async def test_bytes_go_both_ways_and_are_counted() -> None:

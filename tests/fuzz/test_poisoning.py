@@ -32,7 +32,9 @@ async def test_what_is_planted_is_found_and_told_as_small_as_it_is(monkeypatch: 
     monkeypatch.setitem(APPLICATIONS, "planted", planted)
     played = await field("default", "planted")
     evil = Twist("field", ("X-Planted", "evil"))
-    round = Round("/a?x=1", (("Accept-Language", "de"),), ((Twist("value", ("upper",)), evil), (Twist("method", ("HEAD",)),)))
+    round = Round(
+        "/a?x=1", (("Accept-Language", "de"),), ((Twist("value", ("upper",)), evil), (Twist("method", ("HEAD",)),))
+    )
     found = await played.play(round)
     assert found is not None
     assert found.sees == ("planted",)
@@ -69,7 +71,9 @@ def test_an_attack_is_the_bytes_that_it_says() -> None:
     draft = Twist("host", ("dot-port",)).apply(Draft(HOST, "/a"))
     draft = Twist("absolute", ("HTTP", "@")).apply(Twist("name", ("X-Forwarded-Host", "_", "evil")).apply(draft))
     raw = draft.raw()
-    assert raw.startswith(b"GET HTTP://v1.victim.test.:80/a HTTP/1.1\r\nHost: v1.victim.test.:80\r\nX_Forwarded_Host: evil\r\n")
+    assert raw.startswith(
+        b"GET HTTP://v1.victim.test.:80/a HTTP/1.1\r\nHost: v1.victim.test.:80\r\nX_Forwarded_Host: evil\r\n"
+    )
     assert parse(raw.partition(b"\r\n\r\n")[0]).all("x_forwarded_host") == ["evil"]
 
 

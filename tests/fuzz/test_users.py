@@ -183,8 +183,16 @@ class Stage:
         # What is odd may be kept, and need not be.
         extra |= {"odd"} if said.is_odd or said.no or said.set_cookie else set()
         # A stale page may stand in for an error.
-        is_plain = asked.method == "GET" and said.status < 500 and not extra and not made.unchanged and not forbidden(self.world, made)
-        is_stated = (said.stated or 0) > elapsed or (said.stated is None and said.status == 200 and self.world != "letter")
+        is_plain = (
+            asked.method == "GET"
+            and said.status < 500
+            and not extra
+            and not made.unchanged
+            and not forbidden(self.world, made)
+        )
+        is_stated = (said.stated or 0) > elapsed or (
+            said.stated is None and said.status == 200 and self.world != "letter"
+        )
         if self.world in ("default", "routed") and said.stated is None and said.kind != "text/html":
             return False
         # config/rfc9111.yaml knows no key, but what varies by one is not for the next.
@@ -228,7 +236,12 @@ class Stage:
     def judge(self, visit: Visit, client: Client) -> None:
         assert client.is_whole, "somebody waits for ever"
         marks = marks_of(client)
-        judge(self.world, visit, Got(client.status, marks, numbered(client.fields, b"x-vary"), self.merged(client)), self.record.made)
+        judge(
+            self.world,
+            visit,
+            Got(client.status, marks, numbered(client.fields, b"x-vary"), self.merged(client)),
+            self.record.made,
+        )
         if client.status == 200 and visit.method == "GET" and marks:
             assert len(client.content) == len(body_of(0)), "not whole"
 
@@ -273,7 +286,11 @@ def often(usual: object, *others: object) -> st.SearchStrategy[Any]:
 
 
 NOS = ["pragma: no-cache", "x-accel-expires: 0", "x-accel-expires: @0", "surrogate-control: no-store"]
-NOS += ['surrogate-control: max-age=0, content="ESI/1.0"', "edge-control: no-store", "edge-control: !no-store, max-age=0"]
+NOS += [
+    'surrogate-control: max-age=0, content="ESI/1.0"',
+    "edge-control: no-store",
+    "edge-control: !no-store, max-age=0",
+]
 _ALL_WORDS = ["no-cache", "no-cache", "public", "private", "must-revalidate", "no-store"]
 WORDS = st.one_of(
     st.just(frozenset()),
@@ -307,7 +324,12 @@ def saids(draw: st.DrawFn) -> Said:
 
 
 PLANS = st.builds(
-    Plan, saids(), holds=st.booleans(), fails=often(False, False, False, True), waits=st.booleans(), ranges=st.booleans()
+    Plan,
+    saids(),
+    holds=st.booleans(),
+    fails=often(False, False, False, True),
+    waits=st.booleans(),
+    ranges=st.booleans(),
 )
 
 

@@ -10,6 +10,7 @@ from proxy.errors import RequestError
 from proxy.message.hosts import canonical_host
 
 
+@pytest.mark.rfc(3986, "3.2.2")
 @pytest.mark.rfc(9110, "4.2.3")
 @pytest.mark.rfc(9110, "7.2")
 @pytest.mark.parametrize(

@@ -35,6 +35,13 @@ def test_a_text_line() -> None:
     )
 
 
+def test_what_was_wrong_with_the_origin_s_answer_is_said() -> None:
+    failed = Outcome(forward=ForwardReason.URI_MISS, detail=Detail.UPSTREAM_GARBAGE, cause='it begins with b"\x7f\n"')
+    line = text_line(entry(request(), failed, 502, 5))
+    assert line.endswith(' upstream-garbage site=- route=- cause="it begins with b\\"\\u007f\\n\\""\n')
+    assert json.loads(json_line(entry(request(), failed, 502, 5)))["cause"] == failed.cause
+
+
 def test_a_json_line() -> None:
     line = json_line(entry(request(target=b"/blog?page=2"), MISS, 200, 5120))
     assert line.endswith("}\n")
@@ -54,6 +61,7 @@ def test_a_json_line() -> None:
         "stored": False,
         "collapsed": False,
         "upstream_status": 200,
+        "cause": None,
         "site": None,
         "route": None,
     }

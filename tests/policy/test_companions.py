@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.config.model import Framework
+from proxy.config.model import PageData
 from proxy.policy.companions import companions
 from proxy.policy.invalidation import invalidated
 from proxy.sites import COMPANIONS
 from tests.policy.making import request, response
 
-EVERY = tuple(kind for framework in Framework for kind in COMPANIONS.get(framework, ()))
+EVERY = tuple(kind for data in PageData for kind in COMPANIONS.get(data, ()))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,9 @@ EVERY = tuple(kind for framework in Framework for kind in COMPANIONS.get(framewo
         pytest.param("/a/b/_payload.json", {"/a/b", "/a/b.data", "/a/b/__data.json"}, id="nuxt"),
         pytest.param("/", {"/_root.data", "/_.data", "/__data.json", "/_payload.json"}, id="root"),
         pytest.param("/_root.data", {"/", "/_.data", "/__data.json", "/_payload.json"}, id="root-data"),
+        pytest.param(
+            "/a.html__data.json", {"/a.html", "/a.html.data", "/a.html/__data.json", "/a.html/_payload.json"}, id="html"
+        ),
         pytest.param("/todo/", {"/todo.data", "/todo/__data.json", "/todo/_payload.json"}, id="slash"),
     ],
 )
@@ -38,4 +41,6 @@ def test_a_write_makes_them_stale() -> None:
     assert {b"/todo", b"/todo/__data.json", b"/list.data"} <= set(targets)
     assert len(targets) == len(set(targets))
     assert [each.target for each in invalidated(posted, response())] == [b"/todo.data?index"]
+    action = [each.target for each in invalidated(request(method=b"POST", target=b"/z?/create"), response(), EVERY)]
+    assert {b"/z?/create", b"/z", b"/z/__data.json"} <= set(action)
     assert not invalidated(posted, response(status=500), EVERY)

@@ -6,9 +6,10 @@ import pytest
 
 from proxy.config.units import Seconds
 from proxy.config.usual import HEALTH_AGENTS, HEALTH_PATHS, PAGE_TYPES
-from proxy.policy.decisions import Detail, Discard, Store, Storing
+from proxy.policy.decisions import Detail, Discard, Fetch, Store, Storing
 from proxy.policy.default_lifetime import HealthChecks, MediaTypes, is_data
 from proxy.policy.directives import NO_TERMS
+from proxy.policy.reuse import decide_reuse
 from proxy.policy.storing import decide_storing
 from proxy.policy.told import site_fields
 from proxy.policy.validation import may_stand_in
@@ -68,6 +69,8 @@ def test_a_list_of_ones_own() -> None:
             "/readyz?verbose",
         ),
         *("/up", "/ping", "/-/healthy", "/actuator/health/liveness", "/__heartbeat__", "/%68ealth", "/metrics"),
+        # django-health-check, Quarkus, .NET, php-fpm
+        *("/ht/", "/hc", "/health.html", "/HEALTH", "/up/", "/api/health/db", "/q/health/live", "/healthcheck.php"),
     ],
 )
 def test_what_a_health_check_asks_for_has_none(target: str) -> None:
@@ -86,6 +89,7 @@ def test_pages_that_are_no_health_checks(target: str) -> None:
     [
         *("kube-probe/1.31", "ELB-HealthChecker/2.0", "GoogleHC/1.0", "Consul Health Check", "Envoy/HC"),
         *("Amazon-Route53-Health-Check-Service (ref x)", "Mozilla/5.0+(compatible; UptimeRobot/2.0; x)", "x" * 300),
+        *("Cloudflare-Healthchecks/1.0 (+x)", "Better Uptime Bot", "Datadog/Synthetics", "check_http/v2.3", "AlwaysOn"),
     ],
 )
 def test_who_checks_health(agent: str) -> None:
@@ -130,7 +134,8 @@ def test_what_was_good_stands_in(status: int, stands_in: bool) -> None:
 @pytest.mark.parametrize("status", [400, 401, 429, 500, 502, 503, 504])
 @pytest.mark.rfc(5861, "4")
 def test_a_stored_error_never_stands_in(status: int) -> None:
-    kept = stored("Cache-Control: max-age=5, stale-if-error=60", status=status)
+    kept = stored("Cache-Control: max-age=5, stale-if-error=60, stale-while-revalidate=60", status=status)
+    assert isinstance(decide_reuse(request(), NO_TERMS, kept, later(10), rules()), Fetch)
     assert not may_stand_in(request(), kept, later(10), rules(stale_if_error=Seconds(3600)))
 
 

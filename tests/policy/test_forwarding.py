@@ -230,7 +230,8 @@ def test_response_fields() -> None:
         pytest.param(["X-Forwarded-Proto: https"], b"https", id="https"),
         pytest.param(["X-Forwarded-Proto: HTTP"], b"http", id="case"),
         pytest.param(["X-Forwarded-Proto: http, https"], b"https", id="the-last-one-was-nearest"),
-        pytest.param(["X-Forwarded-Proto: wss"], None, id="another-scheme"),
+        pytest.param(["X-Forwarded-Proto: wss"], b"https", id="traefik-of-websockets"),
+        pytest.param(["X-Forwarded-Proto: ftp"], None, id="another-scheme"),
         pytest.param(["X-Forwarded-Proto:"], None, id="empty"),
     ],
 )

@@ -47,6 +47,8 @@ def test_unaccounted(line: str, vary: tuple[bytes, ...], expected: Detail | None
         *("Remote-User", "Remote-Groups", "X-Remote-User", "X-authentik-username", "X-Forwarded-User"),
         *("X-Forwarded-Email", "X-Auth-Request-Email", "X-Pomerium-Jwt-Assertion", "X-Consumer-Username"),
         *("X-WEBAUTH-USER", "X-Auth-Token", "X-Access-Token", "Api-Key", "Ocp-Apim-Subscription-Key", "DPoP"),
+        *("Token", "Auth-Token", "JWT", "X-Bearer-Token", "X-Algolia-API-Key", "Sessionid", "X-Session", "X-SSO-User"),
+        *("Iv-User", "SM_USER", "OIDC_CLAIM_sub", "Shib-Session-Id", "Eppn", "X-Apigateway-Api-Userinfo", "X-Role"),
         *("Signature", "Proxy-Authorization", "X-Session-Id", "X-User-Id", "SSL-Client-S-DN", "X-SSL-Client-Cert"),
     ],
 )
@@ -68,6 +70,15 @@ def test_usual_fields(name: str) -> None:
             "Priority",
         ),
         *("Sec-Fetch-User", "Sec-Ch-Ua", "X-Request-Id", "Save-Data", "From", "Sec-Gpc", "X-Cdn", "X-Country"),
+        *(
+            "X-User-Agent",
+            "X-SSL-Cipher",
+            "X-Forwarded-Ssl",
+            "X-B3-TraceId",
+            "CF-Ray",
+            "X-Amzn-Trace-Id",
+            "X-Custom-Lang",
+        ),
     ],
 )
 def test_fields_that_identify_nobody(name: str) -> None:

@@ -44,7 +44,12 @@ PAST, FUTURE = int(NOW) - 1, int(NOW) + 30
         pytest.param("Surrogate-Control: max-age=60, max-age=5;edge1", 60, id="others-do-not"),
         pytest.param('Surrogate-Control: content="ESI/1.0"', None, id="surrogate-content-alone"),
         pytest.param("Surrogate-Control: no-store-remote", None, id="we-are-not-remote"),
+        pytest.param("Surrogate-Control: private", 0, id="surrogate-private"),
+        pytest.param("Surrogate-Control: no-cache", 0, id="surrogate-no-cache"),
+        pytest.param("Surrogate-Control: max-age=60; no-store", 0, id="surrogate-semicolon-last"),
         # Akamai
+        pytest.param("Edge-Control: no-store; x", 0, id="edge-semicolon"),
+        pytest.param("Edge-Control: max-age=5m no-store", 0, id="edge-blank"),
         pytest.param("Edge-Control: no-store", 0, id="edge-no-store"),
         pytest.param("Edge-Control: bypass-cache", 0, id="edge-bypass"),
         pytest.param("Edge-Control: !no-store, max-age=5m", 300, id="edge-taken-back"),

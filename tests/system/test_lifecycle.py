@@ -82,8 +82,10 @@ def test_what_hangs_is_cut_off_and_does_not_look_whole(tmp_path: Path) -> None:
         old = script.client(get(b"/old", version=b"HTTP/1.0"))
         script.accept(b"/old").send(response(NO_STORE) + b"hello")
         old.until(b"hello")
-        tunnel = script.client(get(b"/ws", b"Connection: Upgrade", b"Upgrade: raw"))
-        script.accept(b"/ws").send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n")
+        tunnel = script.client(get(b"/ws", b"Connection: Upgrade", b"Upgrade: websocket"))
+        script.accept(b"/ws").send(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        )
         assert tunnel.read_head()
         script.proxy.signal(signal.SIGTERM)
         for client in (silent, cut, tunnel):

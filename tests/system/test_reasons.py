@@ -67,7 +67,7 @@ GARBAGE = b"garbage\r\n\r\n"
 DETAILS: dict[Detail, Row] = {
     Detail.HOST_NOT_ALLOWED: Row(host="other.test"),
     Detail.ROUTE: Row(answer=answer(FRESH), route="bypassed"),
-    Detail.UPGRADE: Row([b"Connection: upgrade", b"Upgrade: h2c"], answer(FRESH)),
+    Detail.UPGRADE: Row([b"Connection: upgrade", b"Upgrade: websocket"], answer(FRESH)),
     Detail.PRECONDITION: Row([b'If-Match: "a"'], answer(FRESH)),
     Detail.REQUEST_BODY: Row([b"Content-Length: 1"], answer(FRESH), content=b"x"),
     Detail.COOKIE: Row([b"Cookie: sid=1"], answer(PAGE)),

@@ -28,7 +28,7 @@ class Running:
     """A proxy whose file can be written again."""
 
     def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
-        self.settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", **settings}
+        self.settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "CACHE_MIDDLEWARE_SECONDS": 600, **settings}
         self._directory = directory
         self.process = run_proxy(directory, self.settings)
         self.port = tcp_port(self.process)

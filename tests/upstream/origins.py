@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.config.model import UpstreamTimeouts
+from proxy.config.model import UpstreamLimits, UpstreamTimeouts
 from proxy.config.units import Seconds
 from proxy.deadlines import Deadlines
 from proxy.departures import Departures
@@ -79,6 +79,7 @@ class Origin:
     loop: Loop = field(default_factory=Loop)
     released: int = 0
     lost: int = 0
+    limits: UpstreamLimits = field(default_factory=UpstreamLimits)
 
     def __post_init__(self) -> None:
         self.connection = UpstreamConnection(
@@ -87,6 +88,7 @@ class Origin:
             TIMEOUTS,
             self._release,
             self._lose,
+            self.limits,
         )
         self.transport.after = self.loop.end_turn
         self.transport.attach(self.connection)
@@ -99,7 +101,7 @@ class Origin:
     def _lose(self, connection: UpstreamConnection) -> None:
         self.lost += 1
 
-    def ask(self, method: bytes = b"GET", body: Arriving | None = None, *, upgrade: bool = False) -> Asking:
+    def ask(self, method: bytes = b"GET", body: Arriving | None = None, *, upgrade: bytes | None = None) -> Asking:
         """Send a request."""
         framing: Framing = NO_BODY if body is None else CHUNKED
         ask = Ask(HEAD, method, self.interim.append, body, framing, upgrade)

@@ -316,8 +316,8 @@ class TestDeadlines:
     async def test_a_head_that_does_not_come_to_its_end(self) -> None:
         origin = Origin()
         asking = origin.ask()
-        for _ in range(4):
-            origin.transport.receive(b"H")
+        for piece in (b"H", b"T", b"T", b"P"):
+            origin.transport.receive(piece)
             origin.loop.turn(TIMEOUTS.first_byte / 3)
         assert isinstance(asking.error, UpstreamTimeout)
 
@@ -550,7 +550,7 @@ class TestTunnel:
     async def test_what_follows_is_bytes(self) -> None:
         for pieces in deliveries(self.SWITCH + b"HTTP/1.1 200 OK\r\n\r\n\x00"):
             origin = Origin()
-            asking = origin.ask(upgrade=True)
+            asking = origin.ask(upgrade=b"raw")
             origin.transport.receive(*pieces)
             taken = asking.take()
             tunnel = asking.answer.tunnel
@@ -561,7 +561,7 @@ class TestTunnel:
 
     async def test_each_direction_ends_by_itself(self) -> None:
         origin = Origin()
-        asking = origin.ask(upgrade=True)
+        asking = origin.ask(upgrade=b"raw")
         origin.transport.receive(self.SWITCH)
         taken = asking.take()
         tunnel = asking.answer.tunnel
@@ -574,7 +574,7 @@ class TestTunnel:
 
     async def test_one_that_cannot_be_half_closed_is_closed(self) -> None:
         origin = Origin(Transport(half_closes=False))
-        asking = origin.ask(upgrade=True)
+        asking = origin.ask(upgrade=b"raw")
         origin.transport.receive(self.SWITCH)
         tunnel = asking.answer.tunnel
         assert tunnel is not None
@@ -583,7 +583,7 @@ class TestTunnel:
 
     async def test_the_origin_dies(self) -> None:
         origin = Origin()
-        asking = origin.ask(upgrade=True)
+        asking = origin.ask(upgrade=b"raw")
         origin.transport.receive(self.SWITCH)
         taken = asking.take()
         origin.transport.lose(ConnectionResetError())
@@ -591,7 +591,7 @@ class TestTunnel:
 
     async def test_it_may_be_silent(self) -> None:
         origin = Origin()
-        asking = origin.ask(upgrade=True)
+        asking = origin.ask(upgrade=b"raw")
         origin.transport.receive(self.SWITCH)
         taken = asking.take()
         origin.loop.turn(100_000)
@@ -599,7 +599,7 @@ class TestTunnel:
 
     async def test_the_writer_is_told_when_the_origin_takes_no_more(self) -> None:
         origin = Origin()
-        asking = origin.ask(upgrade=True)
+        asking = origin.ask(upgrade=b"raw")
         origin.transport.receive(self.SWITCH)
         tunnel = asking.answer.tunnel
         assert tunnel is not None
@@ -612,7 +612,7 @@ class TestTunnel:
 
     async def test_an_upgrade_that_is_refused_is_a_response_as_any(self) -> None:
         origin = Origin()
-        asking = origin.ask(upgrade=True)
+        asking = origin.ask(upgrade=b"raw")
         origin.transport.receive(OK + b"Content-Length: 2\r\n\r\nno")
         assert asking.answer.tunnel is None
         assert (asking.take().body, origin.is_reusable) == (b"no", True)

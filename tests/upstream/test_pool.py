@@ -98,7 +98,7 @@ async def pooled(url: str, clock: Clock | None = None, **settings: Any) -> Async
 
 
 def asking(method: bytes = b"GET", *, repeatable: bool = True) -> Ask:
-    return Ask(HEAD, method, lambda _: None, None, NO_BODY, False, repeatable)
+    return Ask(HEAD, method, lambda _: None, None, NO_BODY, None, repeatable)
 
 
 async def body_of(answer: Answer) -> bytes:

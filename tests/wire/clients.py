@@ -19,6 +19,7 @@ from tests.transports import Loop, Transport
 
 HOST = b"Host: site.test\r\n"
 TIMEOUTS = ClientTimeouts(header=Seconds(10), body=Seconds(30), idle=Seconds(75), write=Seconds(60), drain=Seconds(30))
+UNWANTED = 200_000
 LIMITS = HeadLimits(total=2000, fields=20, target=200)
 
 
@@ -90,6 +91,7 @@ class Talk:
             handle=self._handle,
             limits=limits,
             body_limit=body_limit,
+            unwanted_body=UNWANTED,
             timeouts=TIMEOUTS,
             trusted=networks,
             deadlines=Deadlines(self.loop),  # type: ignore[arg-type]

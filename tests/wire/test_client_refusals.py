@@ -7,8 +7,10 @@ import re
 import pytest
 
 from proxy.downstream.parser import HeadLimits
+from proxy.message.framing import CHUNKED as CHUNKED_FRAMING
+from proxy.message.framing import Framing, Length
 from tests.transports import deliveries
-from tests.wire.clients import HOST, LIMITS, Talk, answered, talk
+from tests.wire.clients import HOST, LIMITS, TIMEOUTS, UNWANTED, Talk, answered, talk
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -158,6 +160,24 @@ def test_one_who_was_refused_takes_nobody_s_place() -> None:
     assert talk([SMUGGLED], beside=first).said == [(b"GET", b"/smuggled", b"")]
 
 
+#: The framing of a request body, a piece of it, and its end.
+UPLOADS = {
+    "length": (b"Content-Length: 10000000\r\n", b"a" * 5000, b""),
+    "chunked": (CHUNKED, b"1000\r\n" + b"a" * 4096 + b"\r\n", b"0\r\n\r\n"),
+}
+
+
+def refuse(talking: Talk, *, streams: bool = False) -> None:
+    """Answer without the request body."""
+    client = talking.asked[0].client
+    if streams:
+        client.begin(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n", Length(2))
+        client.write(b"no")
+        client.end()
+    else:
+        client.respond(b"HTTP/1.1 413 Too Large\r\n", b"Content-Length: 2\r\n\r\n", b"no")
+
+
 class TestLingering:
     """Who still sends is read from for a while, so that our response arrives instead of a reset (RFC 9112 §9.6)."""
 
@@ -188,6 +208,102 @@ class TestLingering:
         talking = talk([b"bad\r\n\r\n"])
         talking.loop.turn(60)
         assert talking.transport.is_closing()
+
+    @pytest.mark.rfc(9112, "9.6")
+    @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["", "expect"])
+    @pytest.mark.parametrize("attach", [True, False], ids=["taken", "held"])
+    @pytest.mark.parametrize("streams", [True, False], ids=["streamed", "at-once"])
+    @pytest.mark.parametrize("form", list(UPLOADS))
+    def test_a_body_that_was_answered_without_it_is_read_on(
+        self, form: str, streams: bool, attach: bool, expect: bytes
+    ) -> None:
+        """A client that sends all before it reads would find a broken connection: as nginx's lingering_close."""
+        line, piece, last = UPLOADS[form]
+        talking = Talk(on_whole=lambda _: None, attach=attach, body_limit=10**9)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + line + expect + b"\r\n", piece)
+        refuse(talking, streams=streams)
+        sent = talking.sent
+        assert sent.endswith(b"\r\n\r\nno")
+        assert b"Connection: close\r\n" in sent
+        for _ in range(UNWANTED // len(piece)):
+            talking.transport.receive(piece)
+            assert not talking.transport.is_closing()
+        assert (talking.transport.reading, talking.transport.ended, talking.sent) == (True, True, sent)
+        talking.transport.receive(last + SMUGGLED)
+        assert (len(talking.asked), talking.sent) == (1, sent)
+        talking.transport.receive_eof()
+        assert talking.transport.is_closing()
+
+    @pytest.mark.parametrize("form", list(UPLOADS))
+    def test_no_more_than_the_setting_says(self, form: str) -> None:
+        line, piece, _ = UPLOADS[form]
+        talking = Talk(on_whole=lambda _: None, body_limit=10**9)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + line + b"\r\n")
+        refuse(talking)
+        talking.transport.receive(b"a" * UNWANTED)
+        assert not talking.transport.is_closing()
+        talking.transport.receive(piece)
+        assert talking.transport.aborted
+
+    def test_and_no_longer(self) -> None:
+        talking = Talk(on_whole=lambda _: None, body_limit=10**9)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 100000000\r\n\r\n")
+        refuse(talking)
+        seconds = 0
+        while not talking.transport.is_closing():
+            talking.loop.turn(1)
+            talking.transport.receive(b"a")
+            seconds += 1
+        assert TIMEOUTS.linger <= seconds <= TIMEOUTS.linger + 2
+
+    @pytest.mark.parametrize("pause", [4, 6])
+    def test_one_who_says_nothing_more_is_not_waited_for(self, pause: int) -> None:
+        talking = Talk(on_whole=lambda _: None, body_limit=10**9)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 100000000\r\n\r\n")
+        refuse(talking)
+        for _ in range(3):
+            talking.loop.turn(pause)
+            talking.transport.receive(b"a")
+        assert talking.transport.is_closing() is (pause > 5)
+
+    @pytest.mark.parametrize("line", [b"Content-Length: 1001\r\n", b"Content-Length: 10000000000\r\n"])
+    def test_one_that_we_refuse_is_read_on_as_well(self, line: bytes) -> None:
+        """By its length, before any of it has come."""
+        talking = talk([b"POST / HTTP/1.1\r\n" + HOST + line + b"\r\n"])
+        assert refused(talking) == 413
+        talking.transport.receive(b"a" * (UNWANTED - 10))
+        assert not talking.transport.is_closing()
+
+    def test_and_so_is_one_that_turns_out_too_large(self) -> None:
+        talking = talk([b"POST / HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n", b"3e9\r\n" + b"a" * 1001])
+        assert refused(talking) == 413
+        talking.transport.receive(b"a" * (UNWANTED - 10))
+        assert not talking.transport.is_closing()
+
+    def test_a_client_that_is_held_back_is_let_go_on(self) -> None:
+        """The origin took no more of it; nobody has to take it any more."""
+        talking = Talk(on_whole=lambda _: None, body_limit=10**9)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 100000\r\n\r\n")
+        body = talking.asked[0].client.body
+        assert body is not None
+        body.pause()
+        assert not talking.transport.reading
+        refuse(talking)
+        assert talking.transport.reading
+
+    @pytest.mark.parametrize("framing", [Length(9), CHUNKED_FRAMING], ids=["length", "chunked"])
+    def test_an_answer_that_is_cut_short_is_read_as_far_as_it_came(self, framing: Framing) -> None:
+        """A reset would take from the client what there is of it, the status included."""
+        talking = Talk(on_whole=lambda _: None, body_limit=10**9)
+        talking.transport.receive(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 100000\r\n\r\n")
+        client = talking.asked[0].client
+        client.begin(b"HTTP/1.1 413 Too Large\r\n", framing)
+        client.write(b"no")
+        client.abort()
+        assert talking.sent.startswith(b"HTTP/1.1 413 Too Large\r\n")
+        assert not talking.sent.endswith(b"0\r\n\r\n")
+        talking.transport.receive(b"a" * 100_000)
+        assert (talking.transport.ended, talking.transport.is_closing()) == (True, False)
 
     def test_who_has_ended_already_is_not_waited_for(self) -> None:
         talking = Talk(on_whole=lambda _: None)

@@ -407,6 +407,9 @@ def test_connection_must_not_name_what_is_meant_for_the_origin(name: str) -> Non
     assert raised.value.status == 400
 
 
+SETTINGS = b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"
+
+
 @pytest.mark.rfc(9110, "7.8")
 @pytest.mark.parametrize(
     ("lines", "minor", "upgrade"),
@@ -416,13 +419,48 @@ def test_connection_must_not_name_what_is_meant_for_the_origin(name: str) -> Non
         pytest.param([b"Upgrade: websocket"], 1, None, id="not-named-by-connection"),
         pytest.param([b"Connection: Upgrade"], 1, None, id="no-upgrade-field"),
         pytest.param([b"Connection: Upgrade", b"Upgrade: websocket"], 0, None, id="in-1.0"),
-        pytest.param([b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 5"], 1, None, id="with-a-body"),
-        pytest.param([b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 0"], 1, b"h2c", id="empty-body"),
+        pytest.param([b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 5"], 1, None, id="with-a-body"),
+        pytest.param(
+            [b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 0"], 1, b"websocket", id="empty-body"
+        ),
+        pytest.param([b"Connection: UPGRADE", b"Upgrade: WebSocket"], 1, b"WebSocket", id="any-case"),
+        pytest.param([b"Connection: Upgrade", b"Upgrade: websocket/13"], 1, b"websocket/13", id="with-a-version"),
+        # RFC 9113 §3.1; Java's HttpClient and curl --http2 send it with each request.
+        pytest.param([b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", SETTINGS], 1, None, id="h2c"),
+        pytest.param([b"Connection: Upgrade", b"Upgrade: TLS/1.3, HTTP/2.0"], 1, None, id="others"),
+        pytest.param([b"Connection: Upgrade", b"Upgrade: h2c, websocket"], 1, b"websocket", id="the-allowed-of-a-list"),
+        pytest.param(
+            [b"Connection: Upgrade", b"Upgrade: h2c", b"Upgrade: websocket"], 1, b"websocket", id="and-of-two-lines"
+        ),
+        pytest.param([b"Connection: Upgrade", b"Upgrade: websockets"], 1, None, id="another-that-begins-so"),
+        pytest.param([b"Connection: Upgrade", b"Upgrade: ,"], 1, None, id="empty-list"),
+        pytest.param([b"Connection: Upgrade", b"Upgrade:"], 1, None, id="empty"),
     ],
 )
 def test_upgrade(lines: list[bytes], minor: int, upgrade: bytes | None) -> None:
     head = get(*lines).replace(b"HTTP/1.1", b"HTTP/1.%d" % minor, 1)
     assert parse(head).upgrade == upgrade
+
+
+@pytest.mark.rfc(9110, "7.8")
+@pytest.mark.parametrize("method", [b"POST", b"HEAD", b"OPTIONS", b"PUT", b"BREW"])
+def test_an_upgrade_with_another_method_than_get_is_an_ordinary_request(method: bytes) -> None:
+    head = get(b"Connection: Upgrade", b"Upgrade: websocket").replace(b"GET", method, 1)
+    assert parse(head).upgrade is None
+
+
+@pytest.mark.parametrize(
+    ("allowed", "upgrade"),
+    [
+        pytest.param({b"websocket"}, b"websocket", id="default"),
+        pytest.param(set(), None, id="none"),
+        pytest.param({b"h2c", b"websocket"}, b"h2c, websocket", id="both"),
+        pytest.param({b"h2c"}, b"h2c", id="another"),
+    ],
+)
+def test_which_upgrades_are_passed_on_is_a_setting(allowed: set[bytes], upgrade: bytes | None) -> None:
+    head = get(b"Connection: Upgrade", b"Upgrade: h2c, websocket")
+    assert HeadParser(LIMITS, frozenset(allowed)).parse(head).upgrade == upgrade
 
 
 @pytest.mark.rfc(9112, "9.3")
@@ -610,6 +648,57 @@ def test_switching_protocols() -> None:
 )
 def test_garbage(head: bytes) -> None:
     with pytest.raises(UpstreamGarbage):
+        parse_response_head(head)
+
+
+@pytest.mark.rfc(9111, "5.1")
+@pytest.mark.rfc(9111, "1.2.2")
+@pytest.mark.parametrize(
+    ("lines", "age"),
+    [
+        pytest.param(["0"], "0", id="zero"),
+        pytest.param(["7200"], "7200", id="number"),
+        pytest.param(["007"], "007", id="zeros-in-front"),
+        pytest.param(["-5"], None, id="negative"),
+        pytest.param(["+5"], None, id="signed"),
+        pytest.param(["1.5"], None, id="fraction"),
+        pytest.param(["abc"], None, id="letters"),
+        pytest.param(['"5"'], None, id="quoted"),
+        pytest.param([""], None, id="empty"),
+        pytest.param(["5 s"], None, id="unit"),
+        pytest.param(["2147483648"], "2147483648", id="greatest"),
+        pytest.param(["2147483649"], "2147483648", id="over-the-greatest"),
+        pytest.param(["9" * 40], "2147483648", id="far-over-it"),
+        pytest.param(["5, 7"], "5", id="list"),
+        pytest.param(["5", "7"], "5", id="two-lines"),
+        pytest.param(["-5", "7"], None, id="two-lines-the-first-of-which-is-none"),
+        pytest.param(["abc, 7"], None, id="list-the-first-of-which-is-none"),
+        pytest.param([", 7"], None, id="list-with-an-empty-first"),
+        pytest.param(["5, -7"], "5", id="list-the-second-of-which-is-none"),
+    ],
+)
+def test_an_age_counts_as_its_first_member_and_not_at_all_where_that_is_none(lines: list[str], age: str | None) -> None:
+    sent = b"".join(b"Age: %b\r\n" % line.encode() for line in lines)
+    fields = parse_response_head(b"HTTP/1.1 200 OK\r\nA: 1\r\n" + sent + b"B: 2\r\n\r\n").fields
+    assert fields.lines(b"age") == ([] if age is None else [age.encode()])
+    assert (fields.get(b"a"), fields.get(b"b")) == (b"1", b"2")
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: 1\r\nB : 2\r\n\r\n", "B : 2", id="space-before-the-colon"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: 1\r\nno field\r\n\r\n", "no field", id="no-colon"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: 1\r\nX-\xe9: 2\r\n\r\n", "X-\\xe9: 2", id="name-beyond-ascii"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: 1\r\nX: \x00\r\n\r\n", "X: \\x00", id="nul"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "content-length", id="length"),
+        pytest.param(b"\x15\x03\x03\x00\x02\x02\x46\r\n\r\n", "TLS", id="tls"),
+        pytest.param(b"SSH-2.0-x\r\n\r\n", "SSH-2.0-x", id="ssh"),
+        pytest.param(b"HTTP/1.1 101 S\r\nConnection: upgrade\r\n\r\n", "does not say to which", id="101"),
+    ],
+)
+def test_what_is_wrong_with_a_response_head_is_named(head: bytes, named: str) -> None:
+    with pytest.raises(UpstreamGarbage, match=re.escape(named)):
         parse_response_head(head)
 
 

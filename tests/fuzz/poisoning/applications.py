@@ -64,7 +64,7 @@ class Sight:
     identities: bool = True
     """Fields that say who asks, beside Authorization."""
     analytics: bool = True
-    """Cookies by which nobody is known, also where it does not say Vary."""
+    """Cookies of analytics, which are ignored: what comes of them is not in the key."""
 
 
 Application = Callable[[Raw, Sight], Reply]
@@ -162,8 +162,8 @@ def _seen(page: Page, server: Mapping[str, str], cookies: Pairs, path: str, sigh
         elif READ.fullmatch(key) and (sight.clients or not key.endswith(_ABOUT_CLIENTS)) and value != "0":
             page[f"read.{key}"] = value
     # Of those that nobody is known by, as they are: another that a page shows without Vary is its own fault.
-    known = _cookies(server.get("HTTP_COOKIE", ""), str)
-    page["cookies.analytics"] = [pair for pair in known if pair[0] in _ANALYTICS and sight.analytics]
+    known = _cookies(server.get("HTTP_COOKIE", ""), str) if sight.analytics else []
+    page["cookies.analytics"] = [pair for pair in known if pair[0] in _ANALYTICS]
     if path.startswith(VARIED):
         page["cookies.all"] = cookies
         page["varied.language"] = _wanted(server.get("HTTP_ACCEPT_LANGUAGE"))
@@ -264,5 +264,7 @@ def _wanted(value: str | None) -> Iterable[tuple[str, float]] | None:
         name, *parameters = (part.strip() for part in member.split(";"))
         weights = [part.partition("=")[2].strip() for part in parameters if part.lower().startswith("q")]
         if name:
-            wanted.append((name.lower(), float(weights[0]) if weights and re.fullmatch(r"[01](\.\d*)?", weights[0]) else 1.0))
+            wanted.append(
+                (name.lower(), float(weights[0]) if weights and re.fullmatch(r"[01](\.\d*)?", weights[0]) else 1.0)
+            )
     return sorted(wanted, key=lambda one: (-one[1], one[0]))

@@ -34,7 +34,7 @@ WORLDS: Mapping[str, Mapping[str, Any]] = {
 SIGHTS: Mapping[str, Sight] = {
     # What it says of clients differs with each, and is in no key.
     "trusted": Sight(clients=False),
-    # The RFC knows no field that says who asks but Authorization, and no cookie that says nothing.
+    # The RFC knows no field that says who asks but Authorization.
     "letter": Sight(identities=False, analytics=False),
 }
 _TURNS = 60

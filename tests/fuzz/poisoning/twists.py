@@ -50,7 +50,18 @@ class Twist:
         return _DONE[self.kind](draft, *self.takes)
 
 
-PATHS = ("/", "/a", "/a/b", "/index.php/x", "/page.php?id=1", "/a?x=1", "/a?x=1&y=2", "/a%20b?q=c+d", "/~u", "/caf%C3%A9")
+PATHS = (
+    "/",
+    "/a",
+    "/a/b",
+    "/index.php/x",
+    "/page.php?id=1",
+    "/a?x=1",
+    "/a?x=1&y=2",
+    "/a%20b?q=c+d",
+    "/~u",
+    "/caf%C3%A9",
+)
 SECRET_PATHS = ("/secret", "/secret/a?x=1")
 """What is never stored, where there is a route that says so, however the path is spelled."""
 VARIED_PATHS = ("/varied", "/varied/a?x=1")
@@ -63,28 +74,129 @@ PLAIN_FIELDS: tuple[Pairs, ...] = (
 )
 """What the victim's own request may have."""
 
-NAMES = (
-    "X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-Server X-Forwarded-Scheme"
-    " X-Forwarded-Protocol X-Forwarded-Ssl X-Forwarded-For X-Forwarded-By X-Forwarded-Uri X-Forwarded-Path Forwarded"
-    " X-Original-URL X-Original-Host X-Original-URI X-Original-Method X-Rewrite-URL X-Host X-Script-Name X-Path-Info"
-    " X-HTTP-Method-Override X-HTTP-Method X-Method-Override X-HTTP-Host-Override Front-End-Https X-Url-Scheme"
-    " X-Scheme X-Proto X-Arr-Ssl X-Arr-Log-Id Proxy Surrogate-Capability X-Real-Ip Client-Ip True-Client-Ip"
-    " X-Client-Ip Cf-Connecting-Ip Cf-Visitor X-Cluster-Client-Ip Fastly-Client-Ip X-Sendfile-Type X-Accel-Mapping"
-    " X-Middleware-Subrequest X-Invoke-Path X-Invoke-Status X-Matched-Path X-Now-Route-Matches"
-    " X-Backend-Host Cdn-Loop Via Request-Range Expect TE Trailer Upgrade"
-    " HTTP2-Settings Keep-Alive Proxy-Connection Transfer-Encoding Content-Length Script-Name Path-Info X-Custom-Lang"
-    " X-Requested-With Accept-Language Accept-Encoding Cookie Host Range"
-).split()
-IDENTITIES = (
-    "Authorization Proxy-Authorization X-Api-Key X-Auth-Token Remote-User X-Remote-User X-Forwarded-User"
-    " X-Forwarded-Email X-Auth-Request-Email Cf-Access-Jwt-Assertion X-Amzn-Oidc-Identity Private-Token"
-    " X-Goog-Iap-Jwt-Assertion Tailscale-User-Login X-Forwarded-Client-Cert X-Ssl-Client-Cert Ssl-Client-Verify"
-    " X-Ms-Client-Principal"
-).split()
+NAMES = [
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Server",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-For",
+    "X-Forwarded-By",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Path",
+    "Forwarded",
+    "X-Original-URL",
+    "X-Original-Host",
+    "X-Original-URI",
+    "X-Original-Method",
+    "X-Rewrite-URL",
+    "X-Host",
+    "X-Script-Name",
+    "X-Path-Info",
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-HTTP-Host-Override",
+    "Front-End-Https",
+    "X-Url-Scheme",
+    "X-Scheme",
+    "X-Proto",
+    "X-Arr-Ssl",
+    "X-Arr-Log-Id",
+    "Proxy",
+    "Surrogate-Capability",
+    "X-Real-Ip",
+    "Client-Ip",
+    "True-Client-Ip",
+    "X-Client-Ip",
+    "Cf-Connecting-Ip",
+    "Cf-Visitor",
+    "X-Cluster-Client-Ip",
+    "Fastly-Client-Ip",
+    "X-Sendfile-Type",
+    "X-Accel-Mapping",
+    "X-Middleware-Subrequest",
+    "X-Invoke-Path",
+    "X-Invoke-Status",
+    "X-Matched-Path",
+    "X-Now-Route-Matches",
+    "X-Backend-Host",
+    "Cdn-Loop",
+    "Via",
+    "Request-Range",
+    "Expect",
+    "TE",
+    "Trailer",
+    "Upgrade",
+    "HTTP2-Settings",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "Transfer-Encoding",
+    "Content-Length",
+    "Script-Name",
+    "Path-Info",
+    "X-Custom-Lang",
+    "X-Requested-With",
+    "Accept-Language",
+    "Accept-Encoding",
+    "Cookie",
+    "Host",
+    "Range",
+]
+IDENTITIES = [
+    "Authorization",
+    "Proxy-Authorization",
+    "X-Api-Key",
+    "X-Auth-Token",
+    "Remote-User",
+    "X-Remote-User",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Auth-Request-Email",
+    "Cf-Access-Jwt-Assertion",
+    "X-Amzn-Oidc-Identity",
+    "Private-Token",
+    "X-Goog-Iap-Jwt-Assertion",
+    "Tailscale-User-Login",
+    "X-Forwarded-Client-Cert",
+    "X-Ssl-Client-Cert",
+    "Ssl-Client-Verify",
+    "X-Ms-Client-Principal",
+]
 VALUES = ("evil", "evil.test", "https", "on", "/evil", "8443", "POST", "DELETE", "host=evil.test;proto=https", "1", "*")
-VALUES += ("for=192.0.2.9; host = evil.test", 'proto="https"', "gzip", "de", "websocket", "trailers", "100-continue", "")
-COOKIES = ("_ga=evil", "_gid=evil", "__utma=evil", "_fbp=evil", "lang=evil", "sessionid=evil", "_ga.x=evil", "_ga", "=evil")
-COOKIES += ('_ga="1; lang=evil"', "_ga=1, lang=evil", "%5Fga=evil", "_ga=1;lang=evil", "_ga =evil", "_GA=evil", "$Version=1")
+VALUES += (
+    "for=192.0.2.9; host = evil.test",
+    'proto="https"',
+    "gzip",
+    "de",
+    "websocket",
+    "trailers",
+    "100-continue",
+    "",
+)
+COOKIES = (
+    "_ga=evil",
+    "_gid=evil",
+    "__utma=evil",
+    "_fbp=evil",
+    "lang=evil",
+    "sessionid=evil",
+    "_ga.x=evil",
+    "_ga",
+    "=evil",
+)
+COOKIES += (
+    '_ga="1; lang=evil"',
+    "_ga=1, lang=evil",
+    "%5Fga=evil",
+    "_ga=1;lang=evil",
+    "_ga =evil",
+    "_GA=evil",
+    "$Version=1",
+)
 LINES = ("Connection", "connection")
 
 
@@ -235,18 +347,73 @@ def _value(random: Random) -> str:
 
 
 _OLD = ("/", "/", "a", "s", ".", "%20", "~", "%C3%A9")
-_NEW = ("//", "/./", "/%2e%2e/secret/", "/x/../", "/;x/", "s", "%73", "%2fsecret", "//", "%2f", "%2F", "\\", ";p=1/", "/;/", "%5c", "%2e", "+", " ", "%7E", "%c3%a9", "%7e", "/%2e/", "A")
-_ENDS = (";evil", ";jsessionid=1", "/", "/.", "//", "/evil.css", "%00", "%0a", "%20", ".", "/..;/", "#evil", "?", "%3fx=1", "%23x")
+_NEW = (
+    "//",
+    "/./",
+    "/%2e%2e/secret/",
+    "/x/../",
+    "/;x/",
+    "s",
+    "%73",
+    "%2fsecret",
+    "//",
+    "%2f",
+    "%2F",
+    "\\",
+    ";p=1/",
+    "/;/",
+    "%5c",
+    "%2e",
+    "+",
+    " ",
+    "%7E",
+    "%c3%a9",
+    "%7e",
+    "/%2e/",
+    "A",
+)
+_ENDS = (
+    ";evil",
+    ";jsessionid=1",
+    "/",
+    "/.",
+    "//",
+    "/evil.css",
+    "%00",
+    "%0a",
+    "%20",
+    ".",
+    "/..;/",
+    "#evil",
+    "?",
+    "%3fx=1",
+    "%23x",
+)
 _DRAWN: Mapping[str, tuple[int, Callable[[Random], tuple[str, ...]]]] = {
-    "name": (6, lambda r: (r.choice(NAMES + IDENTITIES), r.choice(["_", "_", ".", "!", "~", "'", "--", ""]), _value(r))),
+    "name": (
+        6,
+        lambda r: (r.choice(NAMES + IDENTITIES), r.choice(["_", "_", ".", "!", "~", "'", "--", ""]), _value(r)),
+    ),
     "field": (8, lambda r: _fielded(r)),
     "spaced": (2, lambda r: (r.choice(NAMES), r.choice([" ", "\t", "  ", "\x0b", "\x0c", "\xa0", "\r\n "]), _value(r))),
     "escape": (3, lambda r: (str(r.randrange(30)), r.choice(["", "upper"]))),
     "in-path": (3, lambda r: (r.choice(_OLD), r.choice(_NEW))),
     "more-path": (2, lambda r: (r.choice(_ENDS),)),
-    "more-query": (2, lambda r: (r.choice(["utm_source=evil", "x=2", "X=1", "", "&", ";x=2", "%78=2", "_method=DELETE", "x[]=3"]),)),
-    "query": (2, lambda r: (r.choice(["=", "&", "+", "x", "1"]), r.choice(["%3d", "%26", ";", "%20", "%2b", "&&", "X", "%78", "=="]))),
-    "absolute": (2, lambda r: (r.choice(["http", "HTTP", "https", "ftp"]), r.choice(["@", "@:80", "@.", "evil.test", "u@@", "@:"]))),
+    "more-query": (
+        2,
+        lambda r: (r.choice(["utm_source=evil", "x=2", "X=1", "", "&", ";x=2", "%78=2", "_method=DELETE", "x[]=3"]),),
+    ),
+    "query": (
+        2,
+        lambda r: (
+            r.choice(["=", "&", "+", "x", "1"]),
+            r.choice(["%3d", "%26", ";", "%20", "%2b", "&&", "X", "%78", "=="]),
+        ),
+    ),
+    "absolute": (
+        2,
+        lambda r: (r.choice(["http", "HTTP", "https", "ftp"]), r.choice(["@", "@:80", "@.", "evil.test", "u@@", "@:"])),
+    ),
     "host": (4, lambda r: (r.choice(list(HOSTS)),)),
     "without-host": (1, lambda r: (r.choice(["1.0", "1.1"]),)),
     "method": (2, lambda r: (r.choice(["HEAD", "HEAD", "POST", "get", "Get", "OPTIONS", "QUERY", "PUT", "TRACE"]),)),
@@ -277,11 +444,22 @@ def _fielded(random: Random) -> tuple[str, str]:
 
 
 def _lined(random: Random) -> tuple[str, str]:
-    name = random.choice(["Cookie", "Accept-Language", "Accept-Encoding", "Host", "X-Custom-Lang", "Range", "X-Forwarded-Proto"])
+    name = random.choice(
+        ["Cookie", "Accept-Language", "Accept-Encoding", "Host", "X-Custom-Lang", "Range", "X-Forwarded-Proto"]
+    )
     return name, random.choice(COOKIES) if name == "Cookie" else _value(random)
 
 
 def _hops(random: Random) -> str:
     named = ["close", "keep-alive", "Host", "Cookie", "Accept-Language", "Accept-Encoding", "X-Custom-Lang", "Upgrade"]
-    named += ["X-Forwarded-For", "X-Forwarded-Proto", "Via", "Range", "Cache-Control", "Content-Length", "TE", "X-Requested-With"]
+    named += [
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "Via",
+        "Range",
+        "Cache-Control",
+        "Content-Length",
+        "TE",
+        "X-Requested-With",
+    ]
     return ", ".join(random.sample(named, random.choice([1, 2, 3])))
