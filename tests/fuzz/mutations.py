@@ -90,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mutations", description=__doc__)
     parser.add_argument("names", nargs="*", help="of mutations; all where none is named")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--examples", type=int, default=3, help="times as many as in an ordinary run")
+    parser.add_argument("--examples", type=int, default=2, help="times as many as in an ordinary run")
     options = parser.parse_args()
     chosen = [one for one in MUTATIONS if not options.names or one.name in options.names]
     with TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -60,7 +60,8 @@ from tests.fuzz.users import (
     numbered,
 )
 
-EXAMPLES = 60 * int(os.environ.get("SITECACHE_FUZZ", "1"))
+TIMES = int(os.environ.get("SITECACHE_FUZZ", "1"))
+EXAMPLES = 30 * TIMES
 _MARK = re.compile(rb"mark-(\d{6})")
 _TTL = re.compile(r"^hit(?:; ttl=(\d+))?$")
 #: Under which what is stored in shared memory is kept apart from earlier sequences.
@@ -251,7 +252,7 @@ class Stage:
             return None
         # A client that has the page is not told again what it is.
         whole = [self.record.made[serial] for serial in marks_of(client) if not self.record.made[serial].unchanged]
-        said = Said(kind=whole[0].said.kind if whole else "")
+        said = Said(kind=whole[0].said.kind if whole else "text/html")
         for name, what in names:
             serial = numbered(client.fields, name)
             if serial is not None:
@@ -290,33 +291,50 @@ NOS += [
     "edge-control: no-store",
     "edge-control: !no-store, max-age=0",
 ]
-WORDS = st.frozensets(st.sampled_from(["no-cache", "public", "private", "must-revalidate", "no-store"]), max_size=2)
-WORDINGS: Mapping[str, st.SearchStrategy[Any]] = dict(
-    max_age=st.sampled_from([None, 0, 5, 60, 60]),
-    s_maxage=often(None, None, 0, 10),
-    expires=often(None, None, 0, 20),
-    words=st.one_of(st.just(frozenset()), st.just(frozenset()), WORDS),
-    while_revalidate=often(0, 0, 20),
-    vary=often(None, None, "Cookie", "Authorization", "X-Api-Key", "Accept-Language", "Cookie, Authorization", "*"),
-    tag=often("equal", "own", ""),
-    dated=st.booleans(),
-    set_cookie=often(False, False, False, True),
-    status=often(200, 401, 403, 404, 500),
-    kind=often("text/html", "text/html", "application/json"),
-    between=st.sampled_from([", "] * 9 + [" , ", "; ", ";", " ", "\t", "|"]),
-    no=st.sampled_from([""] * 12 + NOS),
+_ALL_WORDS = ["no-cache", "no-cache", "public", "private", "must-revalidate", "no-store"]
+WORDS = st.one_of(
+    st.just(frozenset()),
+    st.sampled_from(_ALL_WORDS).map(lambda word: frozenset({word})),
+    st.frozensets(st.sampled_from(_ALL_WORDS), max_size=2),
 )
-SAID = st.builds(Said, **WORDINGS)
+AGES = st.sampled_from([None, None, 0, 5, 60, 60])
+#: Of what is odd there is little in one response: where everything is odd at once, nothing is ever stored.
+ODD: Mapping[str, st.SearchStrategy[Any]] = {
+    "s_maxage": st.sampled_from([0, 10]),
+    "expires": st.sampled_from([0, 20]),
+    "while_revalidate": st.just(20),
+    "vary": st.sampled_from(
+        ["Cookie", "Cookie", "Authorization", "X-Api-Key", "Accept-Language", "Cookie, Authorization", "*"]
+    ),
+    "set_cookie": st.just(True),
+    "status": st.sampled_from([401, 403, 404, 500]),
+    "kind": st.just("application/json"),
+    "between": st.sampled_from([" , ", "; ", ";", " ", "\t", "|"]),
+    "no": st.sampled_from(NOS),
+}
+TAGS = st.sampled_from(["equal", "equal", "equal", "own", ""])
+
+
+@st.composite
+def saids(draw: st.DrawFn) -> Said:
+    """Draw what the origin says of a response."""
+    names = draw(st.lists(st.sampled_from(list(ODD)), max_size=2, unique=True))
+    odd = {name: draw(ODD[name]) for name in names}
+    return Said(max_age=draw(AGES), words=draw(WORDS), tag=draw(TAGS), dated=draw(st.booleans()), **odd)
+
+
 PLANS = st.builds(
-    Plan, SAID, holds=st.booleans(), fails=often(False, False, False, True), waits=st.booleans(), ranges=st.booleans()
+    Plan,
+    saids(),
+    holds=st.booleans(),
+    fails=often(False, False, False, True),
+    waits=st.booleans(),
+    ranges=st.booleans(),
 )
 
 
 #: The same page, of which something else is said: so do the 304s of applications that have one validator for all.
-CHANGES = st.fixed_dictionaries(
-    {"max_age": st.sampled_from([None, None, 0, 60]), "holds": often(True, False)},
-    optional={name: WORDINGS[name] for name in ("words", "s_maxage", "expires", "set_cookie", "vary", "status")},
-)
+CHANGES = st.fixed_dictionaries({"max_age": AGES, "words": WORDS, "holds": often(True, False)})
 
 
 def planned(before: Plan, change: Plan | Mapping[str, Any] | None) -> Plan:
@@ -327,34 +345,29 @@ def planned(before: Plan, change: Plan | Mapping[str, Any] | None) -> Plan:
     return replace(before, said=replace(before.said, **said), holds=change["holds"], fails=False)
 
 
-def visits(world: str) -> st.SearchStrategy[Mapping[str, Any]]:
-    first, *others = PATHS[world]
-    wishes = often("", "", "no-cache", "max-age=0", "no-store", "max-stale", "min-fresh=30")
-    return st.fixed_dictionaries(
+@st.composite
+def steps(draw: st.DrawFn, world: str) -> list[tuple[Any, ...]]:
+    """Draw what a few users do on a page or two: where everybody goes everywhere, nobody meets."""
+    users = draw(st.lists(st.sampled_from(list(USERS)), min_size=1, max_size=2))
+    targets = draw(st.lists(st.sampled_from(PATHS[world]), min_size=1, max_size=2))
+    one = st.fixed_dictionaries(
         {
-            "user": often("anonymous", *USERS),
-            "target": st.sampled_from([first, *others]),
-            "language": often("en", "de"),
-            "extra": often("", "", *EXTRAS),
-            "wish": wishes,
+            "user": often("anonymous", *users),
+            "target": st.sampled_from(targets),
+            "language": often("en", "en", "de"),
+            "extra": often("", "", "", "HEAD", "POST", *EXTRAS),
+            "wish": often("", "", "no-cache", "no-cache", "max-age=0", "no-store", "max-stale", "min-fresh=30"),
             "driver": st.integers(0, 1),
         }
     )
-
-
-def steps(world: str) -> st.SearchStrategy[list[tuple[Any, ...]]]:
-    one = visits(world)
-    # To one page, so that they meet, or wherever they want.
-    crowds = st.one_of(
-        st.lists(one, min_size=1, max_size=1),
-        st.lists(one, min_size=2, max_size=4).map(
-            lambda crowd: [{**visit, "target": crowd[0]["target"]} for visit in crowd]
-        ),
+    together = st.lists(one, min_size=2, max_size=4).map(
+        lambda crowd: [{**visit, "target": crowd[0]["target"]} for visit in crowd]
     )
+    crowds = st.one_of(st.lists(one, min_size=1, max_size=1), together)
     plan = st.one_of(st.none(), st.none(), PLANS, CHANGES)
     # While the origin keeps them waiting, and behind it.
     step = st.tuples(plan, crowds, st.sampled_from([0, 1, 6]), often(0, 1, 6, 16, 61, 700))
-    return st.lists(step, min_size=4, max_size=14)
+    return draw(st.lists(step, min_size=4, max_size=14))
 
 
 @pytest.mark.rfc(9111, "3.5")
@@ -372,6 +385,40 @@ async def test_no_byte_made_for_one_user_reaches_another(
         await stage.step(crowd, waiting)
         stage.clock.turn(seconds)
     await stage.end()
+
+
+NOTHING = Said()
+PUBLIC = Said(words=frozenset({"public"}))
+LASTS = Said(max_age=60)
+SHARED = Said(s_maxage=60, words=frozenset({"public"}))
+KNOWN = ("alice", "carol", "dave")
+LIFETIMES = ((None, None), (0, None), (60, None), (None, 0), (None, 60), (60, 0))
+SENTENCES = ((), ("no-cache",), ("public",), ("must-revalidate",), ("private",), ("public", "no-cache"))
+COMBINED = [
+    Said(max_age=max_age, s_maxage=s_maxage, words=frozenset(words), vary=vary, tag="equal")
+    for (max_age, s_maxage), words, vary in product(
+        LIFETIMES, SENTENCES, (None, "Cookie", "Authorization", "X-Api-Key") if TIMES > 9 else (None,)
+    )
+]
+
+
+@pytest.mark.rfc(9111, "3.2")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "304"])
+@pytest.mark.parametrize("user", KNOWN)
+async def test_nothing_that_a_user_is_told_changes_what_others_get(user: str, method: str) -> None:
+    """Whatever it says of caching: a response, one to HEAD, and a 304, where there is a page for everybody or none."""
+    others = [other for other in ("anonymous", *KNOWN) if other != user]
+    reload = {"extra": "HEAD" if method == "HEAD" else "", "wish": "no-cache"}
+    for first, said in product((None, LASTS) if method == "GET" else (LASTS, SHARED), COMBINED):
+        stage = Stage("default", "memory")
+        plans = [] if first is None else [(Plan(replace(first, tag="equal")), ["anonymous"], {})]
+        plans.append((Plan(said, holds=method == "304"), [user], reload))
+        plans.append((Plan(Said()), others, {}))
+        for plan, users, more in plans:
+            stage.record.plan = plan
+            for one in users:
+                visit = {"user": one, "target": "/a", "language": "en", "extra": "", "wish": "", "driver": 0}
+                await stage.step([visit | more], 0)
 
 
 @pytest.mark.parametrize("kind", ["memory", "remote", "shared"])
@@ -397,9 +444,6 @@ def made_for(user: str, said: Said, *lines: str, target: str = "/a", unchanged: 
     return Made(said, Asked(1, target, "GET", asked), unchanged)
 
 
-NOTHING = Said()
-PUBLIC = Said(words=frozenset({"public"}))
-LASTS = Said(max_age=60)
 CHECKED = Said(max_age=60, words=frozenset({"must-revalidate"}))
 BY_COOKIE = Said(vary="Cookie")
 REFUSED = Said(max_age=60, words=frozenset({"public"}), status=401)
