@@ -491,7 +491,9 @@ _ANYBODY = ("anonymous", "tracked", "alice", "carol", "dave")
         pytest.param("carol", REFUSED, "carol", None, id="refusal-of-the-same"),
         pytest.param("carol", REFUSED, "anonymous", None, id="refusal-of-nobody"),
         pytest.param("anonymous", Said(words=frozenset({"private"})), "anonymous", "is for one", id="private"),
-        pytest.param("anonymous", Said(max_age=1, words=frozenset({"private"}), between=";"), "bob", "is for one", id="odd"),
+        pytest.param(
+            "anonymous", Said(max_age=1, words=frozenset({"private"}), between=";"), "bob", "is for one", id="odd"
+        ),
         pytest.param("anonymous", Said(no="pragma: no-cache"), "anonymous", "not to be kept", id="pragma"),
         pytest.param("alice", Said(max_age=60, words=PUBLIC.words, between="; "), "bob", UNSAID, id="odd-permits"),
         pytest.param("alice", Said(max_age=60, words=PUBLIC.words, between=","), "bob", None, id="comma-permits"),

@@ -394,7 +394,7 @@ _DRAWN: Mapping[str, tuple[int, Callable[[Random], tuple[str, ...]]]] = {
         6,
         lambda r: (r.choice(NAMES + IDENTITIES), r.choice(["_", "_", ".", "!", "~", "'", "--", ""]), _value(r)),
     ),
-    "field": (8, lambda r: _fielded(r)),
+    "field": (8, lambda r: _fielded(r)),  # noqa: PLW0108 - it stands below
     "spaced": (2, lambda r: (r.choice(NAMES), r.choice([" ", "\t", "  ", "\x0b", "\x0c", "\xa0", "\r\n "]), _value(r))),
     "escape": (3, lambda r: (str(r.randrange(30)), r.choice(["", "upper"]))),
     "in-path": (3, lambda r: (r.choice(_OLD), r.choice(_NEW))),
@@ -419,7 +419,7 @@ _DRAWN: Mapping[str, tuple[int, Callable[[Random], tuple[str, ...]]]] = {
     "method": (2, lambda r: (r.choice(["HEAD", "HEAD", "POST", "get", "Get", "OPTIONS", "QUERY", "PUT", "TRACE"]),)),
     "body": (2, lambda r: (r.choice(["x=evil", "callback=evil", ""]), r.choice(["length", "chunked"]))),
     "value": (3, lambda r: (r.choice(list(SPELLINGS)),)),
-    "line": (2, lambda r: _lined(r)),
+    "line": (2, lambda r: _lined(r)),  # noqa: PLW0108 - it stands below
     "hop": (3, lambda r: (_hops(r),)),
     "version": (1, lambda r: (r.choice(["1.0", "1.1", "1.2"]),)),
 }
