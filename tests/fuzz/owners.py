@@ -1,7 +1,7 @@
 """Whose bytes may reach whom: the judge of ``test_users``.
 
-It goes by RFC 9111 §3.5 and §4.1 and the rules that docs/configuration.md words, and knows none of the policy's code. It
-is stricter than the RFC in one thing: a lifetime that nobody stated is never for a user.
+It goes by RFC 9111 §3.5 and §4.1 and the rules that docs/configuration.md words, and knows none of the policy's code.
+It is stricter than the RFC in one thing: a lifetime that nobody stated is never for a user.
 """
 
 from __future__ import annotations

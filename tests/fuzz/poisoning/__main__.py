@@ -1,8 +1,8 @@
 """Poison a cache: ``python -m tests.fuzz.poisoning --minutes 30``.
 
-Attackers ask a proxy in front of applications that write all they see into their pages; then a victim asks plainly. Each
-kind of fault is told once, with the smallest requests that show it, and the seed that finds it again. It ends by itself,
-after so many minutes or rounds, and with 1 where there was a fault. Loopback only.
+Attackers ask a proxy in front of applications that write all they see into their pages; then a victim asks plainly.
+Each kind of fault is told once, with the smallest requests that show it, and the seed that finds it again. It ends by
+itself, after so many minutes or rounds, and with 1 where there was a fault. Loopback only.
 """
 
 from __future__ import annotations
