@@ -68,6 +68,7 @@ CACHE_STATUS = (
             ("detail=authorization", "The visitor logged in by HTTP, and the page does not say that it is for all."),
             ("detail=identity", "The visitor sent an API key or the like; it does not say that it is for all."),
             ("detail=health-check", "A health check is answered by the site itself."),
+            ("detail=untrusted-proxy", "The site redirects to https for ever: a proxy in front is not trusted."),
             ("detail=no-store", "The site forbids it."),
             ("detail=private", "The site allows it to browsers only."),
             ("detail=storage-damaged", "What was kept had been damaged, so it was passed over and the site asked."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from proxy.config.locales import time_zones
@@ -13,7 +13,6 @@ from proxy.config.model import (
     Config,
     CookieConfig,
     NormalizeConfig,
-    PageData,
     QueryConfig,
     ResponseLifetimesConfig,
     RouteConfig,
@@ -27,7 +26,7 @@ from proxy.config.units import Seconds
 from proxy.config.usual import HEALTH_AGENTS, HEALTH_PATHS, IDENTITY_FIELDS, PAGE_TYPES, with_usual
 from proxy.exchange.searches import Searches
 from proxy.exchange.site import NONE, Route, Site, Sites
-from proxy.policy.companions import Companion
+from proxy.policy.companions import COMPANIONS
 from proxy.policy.cookies import IgnoredCookies
 from proxy.policy.default_lifetime import FieldLifetimes, HealthChecks, MediaTypes
 from proxy.policy.field_rules import FieldRules
@@ -44,17 +43,6 @@ from proxy.policy.tags import HIDDEN
 from proxy.policy.zones import Zones
 from proxy.storage.responses import Responses
 from proxy.upstream.client import Origin
-
-#: The data beside a page, as each framework serves them: React Router 7 and 8 (single fetch), Nuxt 3 and 4, SvelteKit 2
-#: and 3. Those of Next.js have the URL of the page, and another query.
-COMPANIONS: Mapping[PageData, tuple[Companion, ...]] = {
-    PageData.REACT_ROUTER: (Companion(b".data", (b"/_root.data", b"/_.data")),),
-    PageData.SVELTEKIT: (
-        Companion(b"/__data.json", (b"/__data.json",)),
-        Companion(b"__data.json", ending=b".html"),
-    ),
-    PageData.NUXT: (Companion(b"/_payload.json", (b"/_payload.json",)),),
-}
 
 
 @dataclass(frozen=True, slots=True)

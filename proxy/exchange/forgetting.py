@@ -22,21 +22,25 @@ class Forgetting:
 
     def forget(self, request: Request, response: Response, now: UnixTime) -> None:
         """Forget what a successful unsafe request may have changed, also for those who go by a later configuration."""
+        marked: set[tuple[int, PrimaryKey]] = set()
         for changed in invalidated(request, response, self._sites.route(request).rules.companions):
-            self._forget(self._sites.route(changed), changed, now)
+            self._forget(self._sites.route(changed), changed, now, marked)
         for group in invalidated_groups(request, response):
             for responses in self._sites.storages(request):
                 responses.invalidate_group(group, now)
         if self.successor is not None:
             self.successor.forget(request, response, now)
 
-    def _forget(self, route: Route, changed: Request, now: UnixTime) -> None:
-        """Forget what is stored for a request, and what its path has of several keys."""
+    def _forget(self, route: Route, changed: Request, now: UnixTime, marked: set[tuple[int, PrimaryKey]]) -> None:
+        """Forget what is stored for a request, and, once, what its path has of several keys."""
         changed = route.plain(changed)
         self._forget_one(route, route.key(changed), now)
         if route.searches is not None:
             self._forget_one(route, route.plain_key(changed), now)
-        route.responses.invalidate_group(group_of_path(changed), now, known=route.searches is None)
+        group = group_of_path(changed)
+        if (id(route.responses), group) not in marked:
+            marked.add((id(route.responses), group))
+            route.responses.invalidate_group(group, now, known=route.searches is None)
 
     def _forget_one(self, route: Route, primary: PrimaryKey, now: UnixTime) -> None:
         self._flights.invalidate(primary, now)

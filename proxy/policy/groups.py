@@ -15,6 +15,7 @@ import http_sf
 
 from proxy.message.fields import Fields
 from proxy.message.heads import Request, Response
+from proxy.policy.companions import page_of
 from proxy.policy.key import PrimaryKey, normalise
 from proxy.policy.stored import StoredResponse
 
@@ -50,9 +51,9 @@ def _has_kin(primary: PrimaryKey) -> bool:
 def group_of_path(request: Request) -> PrimaryKey:
     """Return the key of all responses of a path that are for several URLs, or have one of several keys of theirs.
 
-    No group has a name like it.
+    A page and its data are one path here. No group has a name like it.
     """
-    return _key(request, b"\n" + normalise(request.target.partition(b"?")[0]))
+    return _key(request, b"\n" + page_of(normalise(request.target.partition(b"?")[0])))
 
 
 def invalidated_groups(request: Request, response: Response) -> tuple[PrimaryKey, ...]:

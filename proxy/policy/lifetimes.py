@@ -83,8 +83,7 @@ def terms_of(
         vary=shared(vary),
         unsaid=unsaid and not explicit,
         immutable=b"immutable" in directives,
-        sharable=(bool(stated) and not no_cache and response.status not in _REFUSALS)
-        or is_sharable(response.status, words, stated, no_cache=no_cache),
+        sharable=is_sharable(response.status, words, stated, no_cache=no_cache),
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.config.units import UnixTime
+from proxy.policy.companions import COMPANIONS
 from proxy.policy.key import PrimaryKey
-from proxy.sites import COMPANIONS
 from proxy.storage.responses import NoResponses
 from tests.exchange.making import Bench, Client, Clock, Gate, request, settled, whole
 from tests.exchange.remotes import Counting, Unreachable, remote

@@ -119,14 +119,14 @@ MUTATIONS = (
         _OTHERS,
         "what-a-user-gets-outdates",
         "policy/storing.py",
-        "    return unaccounted(request, vary_names(response.fields) or (), rules.distinctions) is None\n",
-        "    return True\n",
+        "    return unaccounted(request, stored.terms.vary, rules.distinctions) is None\n\n\nFOR",
+        "    return True\n\n\nFOR",
     ),
     _one(
         _OTHERS,
         "head-of-a-user-freshens",
         "policy/heading.py",
-        " or is_personal(request, answer, times[1], rules):",
+        " or is_personal(request, stored, answer, times[1], rules):",
         ":",
     ),
     _one(
@@ -161,8 +161,8 @@ MUTATIONS = (
         _OTHER_WORDS,
         "surrogates-are-not-meant",
         "policy/storing.py",
-        "if operators_word(response, words, times[1], rules).forbids:",
-        "if False:",
+        "and operators_word(response, words, times[1], rules).forbids:",
+        "and False:",
     ),
     _one(
         _OTHER_WORDS,

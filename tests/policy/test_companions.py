@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from proxy.config.model import PageData
-from proxy.policy.companions import companions
+from proxy.policy.companions import COMPANIONS, companions
 from proxy.policy.invalidation import invalidated
-from proxy.sites import COMPANIONS
 from tests.policy.making import request, response
 
 EVERY = tuple(kind for data in PageData for kind in COMPANIONS.get(data, ()))

@@ -89,7 +89,11 @@ class TestHeads:
         plain.client(get(target, *lines))
         origin = plain.accept(target)
         sent = lines_of(origin.head)
-        assert sent[:7] == [b"Host: site.test", *(line.replace(b"Empty:", b"Empty: ") for line in lines)]
+        # What could be stored is asked for as its key has it: several lines of one name as one.
+        *lines, twice = lines
+        lines = [line.replace(b"Empty:", b"Empty: ").replace(b"a, b", b"a, b, c") for line in lines]
+        assert sent[:6] == [b"Host: site.test", *lines]
+        assert twice not in sent
         assert origin.head.startswith(b"GET " + target + b" HTTP/1.1\r\n")
 
     @pytest.mark.rfc(9110, "5.3")

@@ -106,7 +106,7 @@ def php(raw: Raw, sight: Sight) -> Reply:
 
 
 def wsgi(raw: Raw, sight: Sight) -> Reply:
-    """Show the environment of PEP 3333 as gunicorn before 22 makes it: ``-`` is ``_``, and fields are joined by commas."""
+    """Show the environment of PEP 3333 as gunicorn before 22 makes it: ``-`` is ``_``, and commas join fields."""
     environ: dict[str, str] = {}
     for name, value in raw.fields:
         key = "HTTP_" + name.upper().replace("-", "_")
