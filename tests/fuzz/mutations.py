@@ -97,7 +97,7 @@ def main() -> None:
         copy = Copy(Path(folder))
         tests = sorted({test for one in chosen for test in one.tests})
         unbroken = copy.run(None, tests, options.seed, options.examples)
-        print("passes: the source as it is" if unbroken.passed else f"FAILS: the source as it is {unbroken.first}")
+        print(f"{'passes' if unbroken.passed else f'FAILS ({unbroken.first})'}: the source as it is", flush=True)
         missed = 0 if unbroken.passed else 1
         for one in chosen:
             try:

@@ -32,10 +32,10 @@ async def test_what_is_planted_is_found_and_told_as_small_as_it_is(monkeypatch: 
     monkeypatch.setitem(APPLICATIONS, "planted", planted)
     played = await field("default", "planted")
     evil = Twist("field", ("X-Planted", "evil"))
-    planned = Round(
+    played_round = Round(
         "/a?x=1", (("Accept-Language", "de"),), ((Twist("value", ("upper",)), evil), (Twist("method", ("HEAD",)),))
     )
-    found = await played.play(planned)
+    found = await played.play(played_round)
     assert found is not None
     assert found.sees == ("planted",)
     smallest = await played.smallest(found)

@@ -80,7 +80,7 @@ def parse(head: bytes, body: bytes = b"") -> Raw:
 
 
 def php(raw: Raw, sight: Sight) -> Reply:
-    """``$_SERVER``, ``$_GET`` and ``$_COOKIE`` under lighttpd and php-fpm: what is no letter or digit is ``_``."""
+    """Show ``$_SERVER``, ``$_GET`` and ``$_COOKIE`` under lighttpd, which makes ``_`` of all but letters and digits."""
     server: dict[str, str] = {}
     for name, value in raw.fields:
         # Of several, the last.
@@ -106,14 +106,14 @@ def php(raw: Raw, sight: Sight) -> Reply:
 
 
 def wsgi(raw: Raw, sight: Sight) -> Reply:
-    """PEP 3333, as gunicorn before 22 and wsgiref do it: ``-`` is ``_``, and several fields are one with commas."""
+    """Show the environment of PEP 3333 as gunicorn before 22 makes it: ``-`` is ``_``, and commas join fields."""
     environ: dict[str, str] = {}
     for name, value in raw.fields:
         key = "HTTP_" + name.upper().replace("-", "_")
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     path, _, query = _past_authority(raw.target).partition("?")
     script = _first(environ, "HTTP_SCRIPT_NAME", "HTTP_X_SCRIPT_NAME", "HTTP_X_FORWARDED_PREFIX") or ""
-    # As gunicorn does for those in its forwarder_headers.
+    # As gunicorn lets its forwarder_headers do.
     info = environ.get("HTTP_PATH_INFO") or unquote(path)
     scheme = _first(environ, "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_PROTOCOL", "HTTP_X_FORWARDED_SCHEME") or "http"
     scheme = "https" if environ.get("HTTP_X_FORWARDED_SSL", "").lower() == "on" else scheme

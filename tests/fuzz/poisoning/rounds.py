@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from random import Random
 
+from tests.fuzz.poisoning.drawing import PATHS, PLAIN_FIELDS, SECRET_PATHS, VARIED_PATHS, drawn
 from tests.fuzz.poisoning.standing import Answered, Standing
-from tests.fuzz.poisoning.twists import PATHS, PLAIN_FIELDS, SECRET_PATHS, VARIED_PATHS, Draft, Pairs, Twist, drawn
+from tests.fuzz.poisoning.twists import Draft, Pairs, Twist
 
 #: The page of a path that servers take for a secret one.
 _SECRET = re.compile(rb"^path\.(?:folded|info): \['(?:', ')?/+secret['/;]", re.MULTILINE)
