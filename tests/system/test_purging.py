@@ -114,6 +114,7 @@ async def test_a_storage_that_cannot_be_told_is_told_later(start: Proxies, stora
                 start.start, storage.through(way.port, KEY_PREFIX="later", **PATIENT)
             )
             body = await asyncio.to_thread(until, port, "hit")
+            await asyncio.to_thread(storage.until_stored, "later", "/page")
             assert await asyncio.to_thread(until, other, "hit") == body
             way.cut()
             code, said = await asyncio.to_thread(purge, process, "http://site.test/page")
