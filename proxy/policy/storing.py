@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from proxy.config.model import SetCookie
 from proxy.config.units import UnixTime
 from proxy.message.fields import Fields, RawField
@@ -109,14 +107,16 @@ def _forbidden(
         return Detail.VARY_STAR
     if rules.set_cookie is SetCookie.NEVER and _sets_cookie(response, words):
         return Detail.SET_COOKIE
+    return _may_not_share(request, vary, directives, rules)
+
+
+def _may_not_share(request: Request, vary: tuple[bytes, ...], directives: Directives, rules: Rules) -> Detail | None:
+    """Which credentials of a request keep its answer from being stored, for it does not say that it may be (§3.5)."""
     index = request.fields.index
     if b"authorization" not in index and index.keys() <= rules.distinctions.identity.usual:
         return None
-    return _unshared(index, vary, rules) if directives.keys().isdisjoint(_SHARED_BY) else None
-
-
-def _unshared(index: Mapping[bytes, bytes], vary: tuple[bytes, ...], rules: Rules) -> Detail | None:
-    """Which credentials of a request keep its answer from being stored, unless it says that it may be (§3.5)."""
+    if not directives.keys().isdisjoint(_SHARED_BY):
+        return None
     if b"authorization" in index:
         return Detail.AUTHORIZATION
     is_known = any(name not in vary for name in rules.distinctions.identity.sent(index))
@@ -164,6 +164,8 @@ def is_personal(request: Request, stored: StoredResponse, response: Response, no
     if unaccounted(request, stored.terms.vary, rules.distinctions) is None:
         return False
     words = said(response.fields, rules.targeted)
+    if _may_not_share(request, stored.terms.vary, words.directives, rules) is not None:
+        return True
     date = date_value(response.fields, now)
     stated = explicit_lifetime(words.directives, response.fields, date, is_targeted=words.is_targeted)
     no_cache = b"no-cache" in words.directives

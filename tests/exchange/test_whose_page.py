@@ -89,6 +89,18 @@ async def test_nor_does_one_that_forbids_storing(
     assert (await bench.get("/feed")).cache_status.startswith("hit")
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("known", [known for name, known in KNOWN.items() if name != "cookie"])
+@pytest.mark.rfc(9111, "3.5")
+async def test_nor_does_one_whose_lifetime_is_no_word_to_credentials(storage: str, known: str, method: str) -> None:
+    fresh = "cache-control: max-age=60"
+    bench = bench_of(storage, whole(TAG, fresh, body=b"public"), whole(TAG, fresh, body=b"private"))
+    await bench.get("/feed")
+    await bench.ask(request("/feed", known, "cache-control: no-cache", method=method))
+    client = await bench.get("/feed")
+    assert (client.content, client.cache_status.partition(";")[0]) == (b"public", "hit")
+
+
 @pytest.mark.parametrize("known", KNOWN.values(), ids=KNOWN)
 async def test_head_of_somebody_outdates_nothing(storage: str, known: str) -> None:
     """RFC 9111 §4.3.5 speaks of a response that could have been chosen: this one could not."""
