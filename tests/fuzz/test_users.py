@@ -76,7 +76,7 @@ ODDLY_SAID = [
     Said(max_age=60, words=frozenset({word}), between=between, tag="equal")
     for word, between in product(("no-store", "no-cache", "private", "public"), ("; ", " ", " ; ", "|"))
 ]
-OTHERWISE = [Said(no=no) for no in NOS] + [Said(kind="application/json")]
+OTHERWISE = [Said(no=no, tag="equal") for no in NOS] + [Said(kind="application/json")]
 EVERYBODY = ("anonymous", "alice", "carol", "dave", "erin", "alice-and-carol")
 
 
