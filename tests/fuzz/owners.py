@@ -109,7 +109,15 @@ def judge_storage(world: str, made: Iterable[Made]) -> None:
     """Say whether these responses may lie in a storage."""
     for one in made:
         assert not forbidden(world, one), f"it lies in the storage: {one}"
+        assert not _is_refused(one), f"it was not to be kept: {one}"
         assert not unsaid(world, one), f"kept, and nobody had said that it is shared: {one}"
+
+
+def _is_refused(made: Made) -> bool:
+    """Tell whether an application said in the words of another cache that nothing is to be kept, and in no other."""
+    said = made.said
+    is_said = bool(said.no) and not said.no.startswith("pragma")
+    return is_said and not said.directives and said.expires is None and not made.unchanged
 
 
 def judge(world: str, visit: Visit, got: Got, record: Sequence[Made]) -> None:

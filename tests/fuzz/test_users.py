@@ -10,25 +10,26 @@ step an anonymous client looks what is stored for him: users may not end his hit
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.exchange.making import settled
-from tests.fuzz.drawing import PLANS, planned, steps
+from tests.fuzz.drawing import NOS, PLANS, planned, steps
 from tests.fuzz.owners import Got, Visit, judge
 from tests.fuzz.stage import Shared, Stage
 from tests.fuzz.users import USERS, WORLDS, Asked, Made, Plan, Said, fields_of
 
 TIMES = int(os.environ.get("SITECACHE_FUZZ", "1"))
-EXAMPLES = 20 * TIMES
+EXAMPLES = 12 * TIMES
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +63,46 @@ KNOWN = ("alice", "carol", "dave")
 LIFETIMES = ((None, None), (0, None), (60, None), (None, 0), (None, 60), (60, 0))
 SENTENCES = ((), ("no-cache",), ("public",), ("must-revalidate",), ("private",), ("public", "no-cache"))
 COMBINED = [
-    Said(max_age=max_age, s_maxage=s_maxage, words=frozenset(words), vary=vary, tag="equal")
-    for (max_age, s_maxage), words, vary in product(
-        LIFETIMES, SENTENCES, (None, "Cookie", "Authorization", "X-Api-Key") if TIMES > 9 else (None,)
-    )
+    Said(max_age=max_age, s_maxage=s_maxage, words=frozenset(words), tag="equal")
+    for (max_age, s_maxage), words in product(LIFETIMES, SENTENCES)
 ]
+VARIED = [
+    replace(said, vary=vary)
+    for said, vary in product(COMBINED, ("Cookie", "Authorization", "X-Api-Key", "Accept-Language"))
+    if said.s_maxage is None
+]
+REFUSALS = [replace(said, status=status) for said, status in product(COMBINED, (401, 403, 407)) if said.stated]
+ODDLY_SAID = [
+    Said(max_age=60, words=frozenset({word}), between=between, tag="equal")
+    for word, between in product(("no-store", "no-cache", "private", "public"), ("; ", " ", " ; ", "|"))
+]
+OTHERWISE = [Said(no=no, tag="equal") for no in NOS] + [Said(kind="application/json")]
+EVERYBODY = ("anonymous", "alice", "carol", "dave", "erin", "alice-and-carol")
+
+
+def visit_of(user: str, **more: str) -> Mapping[str, Any]:
+    return {"user": user, "target": "/a", "language": "en", "extra": "", "wish": "", "driver": 0, **more}
+
+
+@pytest.mark.rfc(9111, "4.1")
+@pytest.mark.parametrize(
+    "sayings",
+    [
+        pytest.param(VARIED, id="vary"),
+        pytest.param(REFUSALS, id="refusals"),
+        pytest.param(ODDLY_SAID + OTHERWISE, id="oddly"),
+    ],
+)
+@pytest.mark.parametrize("user", ["anonymous", *KNOWN])
+async def test_what_one_is_told_reaches_whom_it_says(user: str, sayings: Sequence[Said]) -> None:
+    """One asks, and then everybody; the origin has something else for each by then."""
+    for said in sayings:
+        stage = Stage("default", "memory")
+        stage.record.plan = Plan(said)
+        await stage.step([visit_of(user)], 0)
+        stage.record.plan = Plan(replace(said, words=frozenset({"private"}), between=", "))
+        for one in EVERYBODY:
+            await stage.step([visit_of(one)], 0)
 
 
 @pytest.mark.rfc(9111, "3.2")
@@ -74,9 +110,11 @@ COMBINED = [
 @pytest.mark.parametrize("user", KNOWN)
 async def test_nothing_that_a_user_is_told_changes_what_others_get(user: str, method: str) -> None:
     """Whatever it says of caching: a response, one to HEAD, and a 304, where there is a page for everybody or none."""
+    # What §3.5 lets be stored can be freshened in the name of who has credentials, too.
+    before: Sequence[Said | None] = [SHARED if user != "alice" and method == "304" else LASTS]
     others = [other for other in ("anonymous", *KNOWN) if other != user]
     reload = {"extra": "HEAD" if method == "HEAD" else "", "wish": "no-cache"}
-    for first, said in product((None, LASTS) if method == "GET" else (LASTS, SHARED), COMBINED):
+    for first, said in product([None, *before] if method == "GET" else before, COMBINED):
         stage = Stage("default", "memory")
         plans = [] if first is None else [(Plan(replace(first, tag="equal")), ["anonymous"], {})]
         plans.append((Plan(said, holds=method == "304"), [user], reload))
@@ -84,8 +122,7 @@ async def test_nothing_that_a_user_is_told_changes_what_others_get(user: str, me
         for plan, users, more in plans:
             stage.record.plan = plan
             for one in users:
-                visit = {"user": one, "target": "/a", "language": "en", "extra": "", "wish": "", "driver": 0}
-                await stage.step([visit | more], 0)
+                await stage.step([visit_of(one, **more)], 0)
 
 
 @pytest.mark.parametrize("kind", ["memory", "remote", "shared"])
