@@ -130,6 +130,13 @@ MUTATIONS = (
         ":",
     ),
     _one(
+        _OTHERS,
+        "304-of-a-user-freshens",
+        "policy/validation.py",
+        "if is_personal(request, stored, answer, times[1], rules):",
+        "if False:",
+    ),
+    _one(
         _REFUSALS,
         "a-refusal-is-for-all",
         "policy/lifetimes.py",
@@ -160,9 +167,9 @@ MUTATIONS = (
     _one(
         _OTHER_WORDS,
         "surrogates-are-not-meant",
-        "policy/storing.py",
-        "and operators_word(response, words, times[1], rules).forbids:",
-        "and False:",
+        "policy/lifetimes.py",
+        "    return surrogate_word(response.fields, now)",
+        "    return NO_WORD",
     ),
     _one(
         _OTHER_WORDS,
