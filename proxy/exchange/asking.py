@@ -7,7 +7,6 @@ from proxy.exchange.replies import Exchange
 from proxy.exchange.tunnel import upgrade_fields
 from proxy.message.fields import Fields, RawField
 from proxy.message.framing import Length
-from proxy.message.heads import Request
 from proxy.policy.forwarding import PRECONDITIONS, request_fields, request_head
 from proxy.policy.key import normalise
 from proxy.policy.partial import completing_fields
@@ -39,8 +38,11 @@ def ask_of(job: Job) -> Ask:
     elif body is not None:
         fields.append((b"Transfer-Encoding", b"chunked"))
     asking = exchange.route.asking(request)
+    target = asking.target
+    if is_storable and _PERCENT in target:
+        target = normalise(target)
     return Ask(
-        head=request_head(asking, fields, _target(asking) if is_storable else asking.target) + b"\r\n",
+        head=request_head(asking, fields, target) + b"\r\n",
         method=request.method,
         interim=exchange.client.interim,
         body=body,
@@ -53,7 +55,8 @@ def ask_of(job: Job) -> Ask:
 def is_shown_as_keyed(exchange: Exchange) -> bool:
     """Tell whether a request that came whole to the origin says nothing that a storable one would not say."""
     whole, shown = (Fields(_fields(exchange, _NOTHING, is_storable=each)) for each in (False, True))
-    return whole.index == shown.index and exchange.request.target == _target(exchange.request)
+    target = exchange.request.target
+    return whole.index == shown.index and target == normalise(target)
 
 
 def _fields(exchange: Exchange, without: frozenset[bytes], *, is_storable: bool) -> list[RawField]:
@@ -65,12 +68,6 @@ def _fields(exchange: Exchange, without: frozenset[bytes], *, is_storable: bool)
         storable=is_storable,
         cookies=rules.withheld_cookies,
     )
-
-
-def _target(request: Request) -> bytes:
-    """Return the target of a request as its key has it."""
-    target = request.target
-    return normalise(target) if _PERCENT in target else target
 
 
 def _left_out(job: Job) -> frozenset[bytes]:

@@ -39,10 +39,10 @@ class IgnoredCookies:
             return cookie.strip(b" \t;")
         latest, left = self._latest
         if cookie is not latest:
-            pairs = [pair for pair in map(bytes.strip, cookie.split(b";")) if pair]
             # Without a call of Python's for each: a miss is asked about by its cookies.
             known = self._is_ignored if len(cookie) <= _LONGEST_REMEMBERED else self._is_known
-            left = b"; ".join([pair for pair in pairs if not known(pair.partition(b"=")[0].rstrip())])
+            pairs = map(bytes.strip, cookie.split(b";"))
+            left = b"; ".join([pair for pair in pairs if pair and not known(pair.partition(b"=")[0].rstrip())])
             self._latest = (cookie, left)
         return left
 

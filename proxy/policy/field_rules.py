@@ -34,7 +34,7 @@ _FORWARDED = dict.fromkeys(_OF_PROXIES, FieldKind.PROXY_CLIENT) | {FieldKind.MET
 class FieldRules:
     """What is done with each field of a request: the table of known fields, and what an operator said otherwise."""
 
-    __slots__ = ("_forward", "_key", "_underscores", "_withhold", "common", "counted", "kind")
+    __slots__ = ("_forward", "_key", "_underscores", "_withhold", "common", "common_but", "counted", "kind")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class FieldRules:
         """What a field is, by its name in lower case."""
         self.common = frozenset(name for name in COMMON if self._kind(name) is FieldKind.PASSED)
         """What every browser sends, and passes: for these there is no need to look further."""
+        self.common_but = lru_cache(maxsize=16)(self.common.difference)
+        """The same without some names; asked for with the few sets of names that are left out of requests."""
         known = FRAGMENTS | self._key
         self.counted = frozenset(name for name in known if self._kind(name) is FieldKind.KEYED)
         """All that are in the key from whoever they come."""

@@ -46,9 +46,9 @@ def request_fields(
     lowered = request.fields.lowered()
     if storable and len(index) != len(request.fields.raw):
         lowered = _combined(request.fields)
-    common, kind = rules.common, rules.kind
+    common, kind = rules.common_but(dropped), rules.kind
     apart = LEFT_OUT[request.trusted, storable, storable or request.is_safe]
-    raw = [field for name, field in lowered if name not in dropped and (name in common or kind(name) not in apart)]
+    raw = [field for name, field in lowered if name in common or (name not in dropped and kind(name) not in apart)]
     if cookies is not None and cookie is not None and (remaining := cookies.remaining(cookie)):
         raw.append((b"Cookie", remaining))
     host = index.get(b"host", request.host)

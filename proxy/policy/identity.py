@@ -70,7 +70,7 @@ def unaccounted(request: Request, vary: Collection[bytes], distinctions: Distinc
     index = request.fields.index
     if b"authorization" in index and b"authorization" not in vary:
         return Detail.AUTHORIZATION
-    if not index.keys() <= distinctions.identity.usual and _has_identity(index, vary, distinctions):
+    if not distinctions.identity.usual.issuperset(index) and _has_identity(index, vary, distinctions):
         return Detail.IDENTITY
     cookie = index.get(b"cookie")
     if cookie is None or b"cookie" in vary:

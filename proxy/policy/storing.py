@@ -113,7 +113,7 @@ def _forbidden(
 def _may_not_share(request: Request, vary: tuple[bytes, ...], directives: Directives, rules: Rules) -> Detail | None:
     """Which credentials of a request keep its answer from being stored, for it does not say that it may be (§3.5)."""
     index = request.fields.index
-    if b"authorization" not in index and index.keys() <= rules.distinctions.identity.usual:
+    if b"authorization" not in index and rules.distinctions.identity.usual.issuperset(index):
         return None
     if not directives.keys().isdisjoint(_SHARED_BY):
         return None

@@ -213,8 +213,8 @@ MUTATIONS = (
         _SEEN,
         "nothing-is-left-out",
         "policy/forwarding.py",
-        "(name in common or kind(name) not in apart)]",
-        "True]",
+        "(name not in dropped and kind(name) not in apart)]",
+        "name not in dropped]",
         POISONING,
     ),
     _one(
