@@ -44,27 +44,23 @@ def terms_of(
     fields, directives = response.fields, words.directives
     request_time, response_time = times
     date = date_value(fields, response_time)
-    stated = lifetime = explicit_lifetime(directives, fields, date, is_targeted=words.is_targeted)
+    stated = explicit_lifetime(directives, fields, date, is_targeted=words.is_targeted)
     explicit = stated is not None
     overridden = rules.cache_page is not None and response.status in PAGES
     no_cache = b"no-cache" in directives
-    given, unsaid = None, False
+    lifetime, given, unsaid = stated, None, words.is_targeted and not overridden
     if overridden or not explicit:
         no_cache = no_cache or _says_pragma(response)
-        given, unsaid = _given_lifetime(request, response, words, response_time, rules)
-    unsaid = unsaid or (words.is_targeted and not overridden)
-    if given is None and not explicit:
-        lifetime = heuristic_lifetime(response, directives, date, rules.heuristic)
-        unsaid = True
-        if lifetime is None and no_cache and response.status == 200:
-            lifetime = _NO_FRESHNESS
-    elif given is not None:
+        given, is_kept = _given_lifetime(request, response, words, response_time, rules)
+        unsaid = unsaid or is_kept
+    if given is not None:
         # "Stale at once" is no word of sharing: the lifetime is the operator's, and decision 6 holds.
-        is_ours = given > 0 and not lifetime
+        is_ours = given > 0 and not stated
         unsaid = unsaid or (is_ours and explicit and not rules.downstream_headers)
         explicit = explicit and not is_ours
-        lifetime = given
-        date = response_time
+        lifetime, date = given, response_time
+    elif not explicit:
+        lifetime, unsaid = _likely_lifetime(response, words, date, rules, no_cache=no_cache), True
     if lifetime is None or not (lifetime or explicit or no_cache):
         return None
     initial_age = corrected_initial_age(date, age_value(fields), request_time, response_time)
@@ -85,6 +81,14 @@ def terms_of(
         immutable=b"immutable" in directives,
         sharable=is_sharable(response.status, words, stated, no_cache=no_cache),
     )
+
+
+def _likely_lifetime(
+    response: Response, words: Said, date: UnixTime, rules: Rules, *, no_cache: bool
+) -> Seconds | None:
+    """Return the lifetime of what nobody gives one: a guess, or none where it is validated on each use."""
+    lifetime = heuristic_lifetime(response, words.directives, date, rules.heuristic)
+    return _NO_FRESHNESS if lifetime is None and no_cache and response.status == 200 else lifetime
 
 
 def is_sharable(status: int, words: Said, stated: Seconds | None, *, no_cache: bool) -> bool:
